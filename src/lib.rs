@@ -1,0 +1,4 @@
+//! trolleybus: an event bus.
+#![forbid(unsafe_code)]
+
+mod sync;

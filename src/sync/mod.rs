@@ -1,0 +1,67 @@
+//! The only place that names atomics, locks, threads and clocks.
+//!
+//! Everything else in the crate takes them from here, so that `--cfg loom` swaps the real ones for
+//! loom's, and `clippy.toml` can forbid the real ones everywhere else.
+//!
+//! | module | what it gives |
+//! |---|---|
+//! | [`atomic`] | the atomics and `fence` |
+//! | [`Mutex`] | a lock that does not poison |
+//! | [`snapshot`] | a shared pointer that readers load without a lock (`ArcSwap`) |
+//! | [`ring`] | a bounded queue, allocated on its first push (`ArrayQueue`) |
+//! | [`park`] | blocking on a future, with a deadline |
+//! | [`clock`] | the coarse clock, deadlines that cannot overflow |
+//! | [`timer`] | wakes tasks at a deadline |
+//!
+//! loom cannot see into `arc-swap` and `crossbeam-queue`: under loom their place is taken by locked
+//! stand-ins with the same contract. loom then checks our protocols, not their code.
+
+pub(crate) mod clock;
+pub(crate) mod park;
+pub(crate) mod ring;
+pub(crate) mod snapshot;
+pub(crate) mod timer;
+
+mod mutex;
+
+pub(crate) use mutex::{Mutex, MutexGuard};
+
+/// Atomics: loom's under `--cfg loom`.
+pub(crate) mod atomic {
+    #[cfg(not(loom))]
+    pub(crate) use std::sync::atomic::{
+        AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+    };
+
+    #[cfg(loom)]
+    pub(crate) use loom::sync::atomic::{
+        AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+    };
+}
+
+/// Threads: loom's under `--cfg loom`.
+pub(crate) mod thread {
+    #[cfg(not(loom))]
+    pub(crate) use std::thread::{
+        Builder, JoinHandle, Thread, ThreadId, available_parallelism, current, park, park_timeout, yield_now,
+    };
+
+    #[cfg(loom)]
+    pub(crate) use loom::thread::{Builder, JoinHandle, Thread, ThreadId, current, park, yield_now};
+}
+
+/// Two fields on different cache lines do not slow each other's writers down.
+///
+/// 64 bytes, not the 128 of `crossbeam_utils::CachePadded`: there are three of these in every
+/// subscription, and a hundred thousand subscriptions must fit.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub(crate) struct Line<T>(pub(crate) T);
+
+impl<T> std::ops::Deref for Line<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
