@@ -2,7 +2,9 @@
 #![forbid(unsafe_code)]
 
 mod dispatch {
-    // index
+    //! The core of the bus: from a topic to the subscriptions that match.
+
+    pub(crate) mod index;
 }
 mod pattern;
 mod sync;
@@ -16,3 +18,8 @@ pub use topic::{Topic, TopicError};
 pub mod __macro {
     pub use crate::topic::Name;
 }
+
+/// Doors to the inside for the fuzz targets. Not part of the API.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;

@@ -23,6 +23,7 @@ use smallvec::SmallVec;
 use crate::topic::{Topic, TopicError};
 
 pub use error::PatternError;
+pub(crate) use matching::split;
 pub(crate) use parse::Atom;
 use parse::Piece;
 
