@@ -119,8 +119,11 @@ fuzz_target!(|input: Input| {
     let mut check = |index: &Index, model: &[(usize, &TopicPattern)]| {
         assert_eq!(index.count(), model.len());
         for topic in &topics {
-            let scan: Vec<_> =
-                model.iter().filter(|(_, pattern)| pattern.matches(topic)).map(|(number, _)| *number).collect();
+            let scan: Vec<_> = model
+                .iter()
+                .filter(|(_, pattern)| pattern.matches(topic))
+                .map(|(number, _)| *number)
+                .collect();
             assert_eq!(index.matches(topic), scan, "{topic}");
         }
     };
