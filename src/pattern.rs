@@ -166,7 +166,7 @@ impl TopicPattern {
     /// Tells whether there is a topic that both patterns match.
     ///
     /// Exact: it counts only topics within the limits of length and of segments. Meant for set-up and for
-    /// routing rules; takes some microseconds.
+    /// routing rules: it takes microseconds, not nanoseconds.
     #[must_use]
     pub fn intersects(&self, other: &Self) -> bool {
         match (self.as_literal(), other.as_literal()) {
@@ -179,7 +179,7 @@ impl TopicPattern {
     /// Tells whether this pattern matches every topic that `other` matches.
     ///
     /// Exact: it counts only topics within the limits of length and of segments. Meant for set-up and for
-    /// routing rules; takes some microseconds.
+    /// routing rules: it takes microseconds, not nanoseconds.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
         match other.as_literal() {

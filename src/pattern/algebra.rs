@@ -11,40 +11,48 @@ use std::collections::BTreeMap;
 use super::Atom;
 use crate::topic::Topic;
 
+/// No text within the limit leads to a pair of states.
+const NO_WAY: usize = usize::MAX;
+
 /// Tells whether some topic takes both patterns to their ends.
 pub(super) fn intersect(left: &[Atom<'_>], right: &[Atom<'_>]) -> bool {
-    // Pairs of states with the length of the shortest text that leads there. Ordered, so that one pass in
-    // order follows all moves that read nothing, for those lead upwards only.
-    let mut live: BTreeMap<(usize, usize), usize> = BTreeMap::from([((0, 0), 0)]);
+    // For each pair of states the length of the shortest text that leads there.
+    let width = right.len() + 1;
+    let mut live = vec![NO_WAY; (left.len() + 1) * width];
+    live[0] = 0;
     for round in 0..=Topic::MAX_SEGMENTS {
+        let mut next = vec![NO_WAY; live.len()];
+        // Moves that read nothing lead upwards, hence one pass in order follows them all.
         for i in 0..=left.len() {
             for j in 0..=right.len() {
-                let Some(&len) = live.get(&(i, j)) else { continue };
-                if left.get(i) == Some(&Atom::Deep) {
-                    shorten(&mut live, (i + 1, j), len);
+                let len = live[i * width + j];
+                if len == NO_WAY {
+                    continue;
                 }
-                if right.get(j) == Some(&Atom::Deep) {
-                    shorten(&mut live, (i, j + 1), len);
+                let (a, b) = match (left.get(i), right.get(j)) {
+                    // No topic is empty: both ends in round 0 mean nothing.
+                    (None, None) if round > 0 => return true,
+                    (a, b) => (a.copied(), b.copied()),
+                };
+                let lead = |row: &mut [usize], i: usize, j: usize, len: usize| {
+                    let known = &mut row[i * width + j];
+                    *known = len.min(*known);
+                };
+                if a == Some(Atom::Deep) {
+                    lead(&mut live, i + 1, j, len);
                 }
-            }
-        }
-        // No topic is empty: both ends in round 0 mean nothing.
-        if round > 0 && live.contains_key(&(left.len(), right.len())) {
-            return true;
-        }
-        let mut next = BTreeMap::new();
-        for ((i, j), len) in live {
-            let (Some(&a), Some(&b)) = (left.get(i), right.get(j)) else { continue };
-            let Some(segment) = shortest_common(a, b) else { continue };
-            let len = len + usize::from(round > 0) + segment;
-            if len <= Topic::MAX_LEN {
-                shorten(&mut next, (after(a, i), after(b, j)), len);
+                if b == Some(Atom::Deep) {
+                    lead(&mut live, i, j + 1, len);
+                }
+                let (Some(a), Some(b)) = (a, b) else { continue };
+                let Some(segment) = shortest_common(a, b) else { continue };
+                let len = len + usize::from(round > 0) + segment;
+                if len <= Topic::MAX_LEN {
+                    lead(&mut next, after(a, i), after(b, j), len);
+                }
             }
         }
         live = next;
-        if live.is_empty() {
-            return false;
-        }
     }
     false
 }

@@ -47,8 +47,9 @@ pub(super) fn matches(text: &str, pieces: &[Piece], topic: &str, mut compared: i
 
 /// Cuts the first segment off.
 pub(crate) fn split(topic: &str) -> (&str, Option<&str>) {
-    match topic.split_once('.') {
-        Some((segment, rest)) => (segment, Some(rest)),
+    // Segments are short: a plain loop finds the dot before `split_once` has set up its search.
+    match topic.bytes().position(|byte| byte == b'.') {
+        Some(dot) => (&topic[..dot], Some(&topic[dot + 1..])),
         None => (topic, None),
     }
 }
