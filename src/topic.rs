@@ -21,7 +21,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 pub use error::TopicError;
 pub(crate) use grammar::scan;
-#[cfg_attr(not(test), allow(unused_imports, reason = "read by the bus's statistics"))]
 pub(crate) use intern::intern_refusals;
 
 /// The text of a topic. Public only for the expansion of [`topic!`](crate::topic!).
@@ -140,6 +139,7 @@ impl Topic {
     }
 
     /// Iterates over the segments, the parts between the dots; there is at least one.
+    #[must_use]
     pub fn segments(&self) -> impl DoubleEndedIterator<Item = &str> + Clone + fmt::Debug {
         self.as_str().split('.')
     }

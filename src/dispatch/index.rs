@@ -25,7 +25,6 @@ mod edges;
 mod tests;
 
 use std::fmt;
-use std::hash::BuildHasher;
 
 use ahash::RandomState;
 use smallvec::SmallVec;

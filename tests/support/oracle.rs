@@ -1,7 +1,7 @@
 //! The meaning of patterns in ten lines, without a thought of speed.
 
 /// Tells whether a topic matches a pattern, both cut at the dots.
-pub fn matches(pattern: &[&str], topic: &[&str]) -> bool {
+pub(crate) fn matches(pattern: &[&str], topic: &[&str]) -> bool {
     match (pattern, topic) {
         ([], _) => topic.is_empty(),
         (["**", rest @ ..], _) => (0..=topic.len()).any(|taken| matches(rest, &topic[taken..])),
@@ -14,7 +14,7 @@ pub fn matches(pattern: &[&str], topic: &[&str]) -> bool {
 }
 
 /// Tells whether a text over letters, dots and wildcards is a pattern, limits aside.
-pub fn is_pattern(segments: &[&str]) -> bool {
+pub(crate) fn is_pattern(segments: &[&str]) -> bool {
     let letters = |text: &str| !text.is_empty() && !text.contains(['*', '+']);
     segments.iter().enumerate().all(|(i, segment)| {
         let last = i + 1 == segments.len();

@@ -1,7 +1,5 @@
 //! The steps of a trie that have a text, in one hash table.
 
-use std::hash::BuildHasher;
-
 use ahash::RandomState;
 use hashbrown::HashTable;
 
