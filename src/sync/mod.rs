@@ -26,6 +26,9 @@ mod mutex;
 
 pub(crate) use mutex::{Mutex, MutexGuard};
 
+/// A value that is set once; of `std` under loom too, where no protocol may depend on it.
+pub(crate) use std::sync::OnceLock;
+
 /// Atomics: loom's under `--cfg loom`.
 pub(crate) mod atomic {
     #[cfg(not(loom))]
