@@ -339,8 +339,7 @@ mod models {
     /// The first subscription settles while the publisher still opens the next obligation.
     ///
     /// Broken by a count that starts without the publisher's own obligation (the first to settle
-    /// completes the event), and by opening with a load and a store (a settlement in between is lost,
-    /// and nobody is the last).
+    /// completes the event), and by opening with a load and a store (a settlement in between is lost).
     #[test]
     fn completion_waits_for_the_publisher_that_still_opens() {
         three_preemptions(|| {

@@ -88,6 +88,7 @@ impl Metadata {
     }
 
     /// Returns the names and values, in the order in which the names were first set.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
         self.list().iter().map(|entry| (entry.name(), entry.value()))
     }
