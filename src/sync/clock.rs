@@ -45,6 +45,11 @@ pub(crate) fn wall() -> SystemTime {
     SystemTime::now()
 }
 
+/// Reads the precise monotonic clock as a bare number of nanoseconds, from an unspecified start.
+pub(crate) fn nanos() -> u64 {
+    source::monotonic(Precision::Precise).unsigned_abs()
+}
+
 /// When an event was made: on the wall clock for people, on the monotonic clock for ages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
