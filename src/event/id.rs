@@ -63,7 +63,7 @@ impl FromStr for EventId {
 
 /// Returns the next number of this thread's generator; the high bits are the best.
 ///
-/// The operating system's random numbers cost a system call each, ten times an event. They only seed
+/// The operating system's random numbers cost a system call each, ten times what an event costs. They only seed
 /// the generator of a thread: a linear congruential one of 128 bits, whose step also adds the time, so
 /// that a forked copy of the process goes its own way.
 fn random() -> u128 {

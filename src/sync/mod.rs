@@ -22,6 +22,7 @@ pub(crate) mod ring;
 pub(crate) mod snapshot;
 pub(crate) mod timer;
 
+mod deadline;
 mod mutex;
 
 pub(crate) use mutex::{Mutex, MutexGuard};
