@@ -1,15 +1,21 @@
 //! trolleybus: an event bus.
 #![forbid(unsafe_code)]
 
+mod event;
+mod pattern;
+mod sync;
+mod topic;
+
 mod dispatch {
     //! The core of the bus: from a topic to the subscriptions that match.
 
     pub(crate) mod index;
 }
-mod pattern;
-mod sync;
-mod topic;
 
+pub use event::{
+    AnyEvent, DropReason, Event, EventId, Metadata, MetadataError, Outcome, ParseEventIdError, PayloadKind,
+    Raw, SubscriptionId,
+};
 pub use pattern::{PatternError, TopicPattern};
 pub use topic::{Topic, TopicError};
 

@@ -22,9 +22,13 @@ pub(crate) mod ring;
 pub(crate) mod snapshot;
 pub(crate) mod timer;
 
+mod deadline;
 mod mutex;
 
 pub(crate) use mutex::{Mutex, MutexGuard};
+
+/// A value that is set once; of `std` under loom too, where no protocol may depend on it.
+pub(crate) use std::sync::OnceLock;
 
 /// Atomics: loom's under `--cfg loom`.
 pub(crate) mod atomic {
