@@ -9,7 +9,9 @@
 //! | [`Mutex`] | a lock that does not poison |
 //! | [`snapshot`] | a shared pointer that readers load without a lock (`ArcSwap`) |
 //! | [`ring`] | a bounded queue, allocated on its first push (`ArrayQueue`) |
-//! | [`park`] | blocking on a future, with a deadline |
+//! | [`ready`] | an unbounded queue of what is ready to run (`SegQueue`) |
+//! | [`parker`] | puts one thread to sleep and wakes it |
+//! | [`park`] | one wait for threads and tasks, with a deadline |
 //! | [`clock`] | the coarse clock, deadlines that cannot overflow |
 //! | [`timer`] | wakes tasks at a deadline |
 //!
@@ -18,8 +20,11 @@
 
 pub(crate) mod clock;
 pub(crate) mod park;
+pub(crate) mod parker;
+pub(crate) mod ready;
 pub(crate) mod ring;
 pub(crate) mod snapshot;
+#[cfg_attr(loom, path = "timer_loom.rs")]
 pub(crate) mod timer;
 
 mod mutex;
@@ -46,8 +51,14 @@ pub(crate) mod thread {
         Builder, JoinHandle, Thread, ThreadId, available_parallelism, current, park, park_timeout, yield_now,
     };
 
+    #[cfg(not(loom))]
+    pub(crate) use std::{hint::spin_loop, thread_local};
+
     #[cfg(loom)]
     pub(crate) use loom::thread::{Builder, JoinHandle, Thread, ThreadId, current, park, yield_now};
+
+    #[cfg(loom)]
+    pub(crate) use loom::{hint::spin_loop, thread_local};
 }
 
 /// Two fields on different cache lines do not slow each other's writers down.
