@@ -6,8 +6,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::run::{Shared, Worker};
+use super::run::{Queue, Shared, Worker};
+use super::sleep::Sleep;
 use super::{Stop, Task};
+use crate::sync::Line;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::park::{Wait, block_on};
 
@@ -121,50 +123,43 @@ fn two_workers_and_one_task() {
     });
 }
 
-/// Two tasks are scheduled, and the first of them to run ends only after the other one has run: so the
-/// second schedule, which may have woken nobody because a worker was searching, needs that worker to
-/// wake the other one.
+/// A searcher (here the main thread, by hand: the whole of two workers is too much for bound 3) finds a
+/// task and is busy with it for ever, while a second one is scheduled, perhaps without waking anybody,
+/// because somebody searches. The other worker gets the second one.
 ///
 /// Broken by a `found` that does not pass the search on.
 #[test]
 fn the_last_searcher_wakes_the_next_worker() {
-    /// Waits until both have started.
-    struct Meet {
-        started: AtomicUsize,
-        notify: loom::sync::Notify,
-        shared: std::sync::Weak<Shared>,
-    }
-    impl Task for Meet {
-        fn run(self: Arc<Self>, _worker: &Worker<'_>) {
-            if self.started.fetch_add(1, Ordering::AcqRel) == 0 {
-                while self.started.load(Ordering::Acquire) < 2 {
-                    self.notify.wait();
-                }
-                if let Some(shared) = self.shared.upgrade() {
-                    shared.stop(Stop::Drain);
-                }
-            } else {
-                self.notify.notify();
-            }
-        }
-        fn home(&self) -> usize {
-            0
-        }
-    }
     loom::model(|| {
-        let shared = pool(2);
-        let threads = [worker(&shared, 0), worker(&shared, 1)];
-        let task = Arc::new(Meet {
-            started: AtomicUsize::new(0),
-            notify: loom::sync::Notify::new(),
-            shared: Arc::downgrade(&shared),
-        });
-        shared.schedule(task.clone());
-        shared.schedule(task.clone());
-        for thread in threads {
-            thread.join().expect("worker");
-        }
-        assert_eq!(task.started.load(Ordering::Acquire), 2);
+        let queues: Arc<Box<[Line<Queue>]>> = Arc::new((0..2).map(|_| Line(Queue::new())).collect());
+        let sleep = Arc::new(Sleep::new(2));
+        let shared = pool(1);
+        let task = Count::new(&shared, usize::MAX, 0);
+        assert!(sleep.try_search(0));
+        let other = {
+            let (queues, sleep) = (queues.clone(), sleep.clone());
+            loom::thread::spawn(move || {
+                let mut searching = false;
+                while queues[0].pop().is_none() {
+                    sleep.announce(1, std::mem::replace(&mut searching, true));
+                    if queues[0].is_empty() {
+                        sleep.park(1);
+                    } else {
+                        sleep.retract(1);
+                    }
+                }
+            })
+        };
+        let scheduler = {
+            let (queues, sleep) = (queues.clone(), sleep.clone());
+            loom::thread::spawn(move || {
+                queues[0].push(task);
+                sleep.notify(0);
+            })
+        };
+        sleep.found(0, &queues);
+        scheduler.join().expect("scheduler");
+        other.join().expect("worker");
     });
 }
 
