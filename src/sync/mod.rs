@@ -9,7 +9,9 @@
 //! | [`Mutex`] | a lock that does not poison |
 //! | [`snapshot`] | a shared pointer that readers load without a lock (`ArcSwap`) |
 //! | [`ring`] | a bounded queue, allocated on its first push (`ArrayQueue`) |
-//! | [`park`] | blocking on a future, with a deadline |
+//! | [`ready`] | an unbounded queue of what is ready to run (`SegQueue`) |
+//! | [`parker`] | puts one thread to sleep and wakes it |
+//! | [`park`] | one wait for threads and tasks, with a deadline |
 //! | [`clock`] | the coarse clock, deadlines that cannot overflow |
 //! | [`timer`] | wakes tasks at a deadline |
 //!
@@ -23,8 +25,11 @@
 
 pub(crate) mod clock;
 pub(crate) mod park;
+pub(crate) mod parker;
+pub(crate) mod ready;
 pub(crate) mod ring;
 pub(crate) mod snapshot;
+#[cfg_attr(loom, path = "timer_loom.rs")]
 pub(crate) mod timer;
 
 mod deadline;
@@ -63,6 +68,11 @@ pub(crate) mod thread {
     pub(crate) use loom::thread::{Builder, JoinHandle, Thread, ThreadId, current, park, yield_now};
     #[cfg(not(loom))]
     pub(crate) use std::thread::{Thread, ThreadId, available_parallelism};
+
+    #[cfg(loom)]
+    pub(crate) use loom::{hint::spin_loop, thread_local};
+    #[cfg(not(loom))]
+    pub(crate) use std::{hint::spin_loop, thread_local};
 
     #[cfg(not(loom))]
     pub(crate) type Builder = std::thread::Builder;
