@@ -18,7 +18,8 @@ pub use bus::{
     ShutdownReport, SubscriptionStats, TopicInfo, Unfinished, Verdict, WeakEventBus,
 };
 pub use dispatch::{
-    DeliveryMode, Dropped, HandledDelivery, Ledger, NotDelivered, Observer, Problem, Receipt, SubscriptionKind,
+    DeliveryMode, Dropped, HandledDelivery, Ledger, NotDelivered, Observer, Problem, Receipt,
+    SubscriptionKind,
 };
 pub use error::{
     BuildError, HandlerError, PublishError, PublishRefusal, RecvError, RecvTimeoutError, SubscribeError,

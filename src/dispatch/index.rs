@@ -315,6 +315,12 @@ impl<V> PatternIndex<V> {
     }
 }
 
+impl<V> Default for PatternIndex<V> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<V> fmt::Debug for PatternIndex<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PatternIndex").field("len", &self.len).field("nodes", &self.nodes.len()).finish()

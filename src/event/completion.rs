@@ -84,7 +84,17 @@ impl Completion {
                 self.record.lock().dropped.push((subscription, reason));
             }
         }
-        self.close()
+        self.end(OPEN)
+    }
+
+    /// Closes the obligation of a subscription that did not get the event after all, as if it had not
+    /// been opened.
+    ///
+    /// # Errors
+    ///
+    /// As [`settle`](Self::settle).
+    pub(crate) fn withdraw(&self) -> Result<(), CompletionPanicked> {
+        self.end(OPEN | GIVEN)
     }
 
     /// Closes the publisher's own obligation: the event has been offered to everybody.
@@ -93,16 +103,16 @@ impl Completion {
     ///
     /// As [`settle`](Self::settle).
     pub(crate) fn release(&self) -> Result<(), CompletionPanicked> {
-        self.close()
+        self.end(OPEN)
     }
 
-    fn close(&self) -> Result<(), CompletionPanicked> {
+    fn end(&self, share: u64) -> Result<(), CompletionPanicked> {
         // AcqRel: release hands this thread's record, and all that its handler did, to the last one;
         // acquire lets the last one, if it is this one, see all of that of the others. The open and
         // other closes are RMWs of the same word, so the release sequences do not break.
-        let before = self.counts.fetch_sub(OPEN, Ordering::AcqRel);
+        let before = self.counts.fetch_sub(share, Ordering::AcqRel);
         debug_assert_ne!(before & OPEN_MASK, 0, "closed once too often");
-        if before & OPEN_MASK == OPEN { self.finish(before / GIVEN) } else { Ok(()) }
+        if before & OPEN_MASK == OPEN { self.finish((before - share) / GIVEN) } else { Ok(()) }
     }
 
     #[cold]

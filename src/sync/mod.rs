@@ -5,7 +5,7 @@
 //!
 //! | module | what it gives |
 //! |---|---|
-//! | [`atomic`] | the atomics and `fence` |
+//! | [`atomic`] | the atomics |
 //! | [`Mutex`] | a lock that does not poison |
 //! | [`snapshot`] | a shared pointer that readers load without a lock (`ArcSwap`) |
 //! | [`ring`] | a bounded queue, allocated on its first push (`ArrayQueue`) |
@@ -35,7 +35,7 @@ pub(crate) mod timer;
 mod deadline;
 mod mutex;
 
-pub(crate) use mutex::{Mutex, MutexGuard};
+pub(crate) use mutex::Mutex;
 
 /// A value that is set once; of `std` under loom too, where no protocol may depend on it.
 pub(crate) use std::sync::OnceLock;
@@ -43,7 +43,7 @@ pub(crate) use std::sync::OnceLock;
 /// Atomics: loom's under `--cfg loom`.
 pub(crate) mod atomic {
     #[cfg(not(loom))]
-    pub(crate) use std::sync::atomic::{Ordering, fence};
+    pub(crate) use std::sync::atomic::Ordering;
 
     #[cfg(not(loom))]
     pub(crate) type AtomicBool = std::sync::atomic::AtomicBool;
@@ -57,17 +57,15 @@ pub(crate) mod atomic {
     pub(crate) type AtomicUsize = std::sync::atomic::AtomicUsize;
 
     #[cfg(loom)]
-    pub(crate) use loom::sync::atomic::{
-        AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
-    };
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 }
 
 /// Threads: loom's under `--cfg loom`.
 pub(crate) mod thread {
     #[cfg(loom)]
-    pub(crate) use loom::thread::{Builder, JoinHandle, Thread, ThreadId, current, park, yield_now};
+    pub(crate) use loom::thread::{Builder, JoinHandle, Thread, current, park, yield_now};
     #[cfg(not(loom))]
-    pub(crate) use std::thread::{Thread, ThreadId, available_parallelism};
+    pub(crate) use std::thread::{Thread, available_parallelism};
 
     #[cfg(loom)]
     pub(crate) use loom::{hint::spin_loop, thread_local};

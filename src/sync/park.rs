@@ -172,6 +172,16 @@ impl<W: Wait + Unpin> Timed<W> {
     pub(crate) fn new(wait: W, timer: Arc<Timer>) -> Self {
         Self { wait, timer, entry: None }
     }
+
+    /// The wait itself.
+    pub(crate) fn wait_ref(&self) -> &W {
+        &self.wait
+    }
+
+    /// Turns it into the bare wait, for a thread to drive.
+    pub(crate) fn into_wait(self) -> W {
+        self.wait
+    }
 }
 
 impl<W: Wait + Unpin> Future for Timed<W> {

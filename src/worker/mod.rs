@@ -1,6 +1,6 @@
-//! The pool of worker threads that runs whatever has become ready.
+//! The pool of worker threads that runs whatever has become ready, and the lanes that it runs.
 //!
-//! It knows nothing of events: a [`Task`] is something that can be run for a while by a worker, and
+//! The pool knows nothing of events: a [`Task`] is something that can be run for a while by a worker, and
 //! comes back by being scheduled again. [`README.md`](README.md) beside this file tells how workers fall
 //! asleep and are woken, and why no wake-up is lost.
 //!
@@ -8,11 +8,15 @@
 //! |---|---|
 //! | `pool.rs` | [`Pool`]: start, schedule, stop, join, drop |
 //! | `run.rs` | what a worker does all day: find a task, run it, search, sleep, leave |
+//! | `lane.rs` | [`Lane`]: the handlers of one subscription, one after the other |
+//! | `spawn.rs` | [`Spawn`]: lanes on the application's runtime |
 //! | `sleep.rs` | who searches, who sleeps, whom to wake: the protocol's one word |
 
+mod lane;
 mod pool;
 mod run;
 mod sleep;
+mod spawn;
 
 #[cfg(all(test, loom))]
 mod models;
@@ -23,8 +27,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use pool::{Counters, Pool};
+pub(crate) use lane::{Body, Lane, Lanes, Place, drop_guarded};
+pub(crate) use pool::Pool;
 pub(crate) use run::Worker;
+pub use spawn::{BoxFuture, Spawn};
+pub(crate) use spawn::{LaneTask, Spawned};
 
 /// Something that a worker can run.
 pub(crate) trait Task: Send + Sync + 'static {
