@@ -229,6 +229,11 @@ impl Slot {
         self.turns.is_none()
     }
 
+    /// Says whether its publishers wait for a time.
+    pub(super) fn has_timeout(&self) -> bool {
+        matches!(self.spec.mode, DeliveryMode::Timeout(_))
+    }
+
     pub(crate) fn is_inline(&self) -> bool {
         matches!(self.sink, Sink::Inline(_))
     }
