@@ -135,10 +135,11 @@ impl Slot {
     fn note_age(&self, number: u64, tick: u32) {
         let ages = self.ages.get_or_init(|| {
             let mut ages = Vec::new();
-            ages.resize_with(self.ring.capacity(), || AtomicU32::new(0));
+            // A power of two, so that the number needs no division.
+            ages.resize_with(self.ring.capacity().next_power_of_two(), || AtomicU32::new(0));
             ages.into_boxed_slice()
         });
-        let index = number % ages.len() as u64;
+        let index = number & (ages.len() as u64 - 1);
         // Relaxed: a statistic. The index is below the length, which is a usize.
         #[expect(clippy::cast_possible_truncation, reason = "below the length of a slice")]
         ages[index as usize].store(tick, Ordering::Relaxed);

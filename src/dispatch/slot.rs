@@ -308,7 +308,7 @@ impl Slot {
         let gate = self.gate.view();
         let ahead = u64::try_from(gate.ahead_of(taken)).ok().filter(|ahead| *ahead > 0)?;
         let ages = self.ages.get()?;
-        let index = usize::try_from((gate.accepted() - ahead) % ages.len() as u64).ok()?;
+        let index = usize::try_from((gate.accepted() - ahead) & (ages.len() as u64 - 1)).ok()?;
         // Relaxed: a statistic.
         Some(clock::tick_age(ages[index].load(Ordering::Relaxed), clock::Stamp::coarse().tick_ms))
     }
