@@ -28,7 +28,7 @@ pub(super) enum Push {
 
 impl Slot {
     /// Judges an event before the offer: does the slot take its type, and does its filter admit it?
-    #[inline]
+    #[inline(always)]
     pub(super) fn judge(&self, event: &Passing<'_>) -> Verdict {
         let gate = self.gate.view();
         if !gate.is_open() {
@@ -71,7 +71,7 @@ impl Slot {
     }
 
     /// Puts an event into the queue, if there is room.
-    #[inline]
+    #[inline(always)]
     pub(super) fn push(&self, event: AnyEvent, tick: u32) -> Push {
         if self.gate.view().is_closed() {
             return Push::Closed(event);
@@ -103,7 +103,7 @@ impl Slot {
     }
 
     /// Books an event that is in the ring, and sees to it that somebody takes it out again.
-    #[inline]
+    #[inline(always)]
     fn book(&self, tick: u32) {
         let before = self.gate.book();
         self.note_age(before.accepted(), tick);
@@ -131,7 +131,7 @@ impl Slot {
 
     /// Notes when the event with this number was published. The number is that of the booking, which
     /// can differ from the place in the ring by the number of concurrent publishers.
-    #[inline]
+    #[inline(always)]
     fn note_age(&self, number: u64, tick: u32) {
         let ages = self.ages.get_or_init(|| {
             let mut ages = Vec::new();
@@ -146,7 +146,7 @@ impl Slot {
     }
 
     /// Offers an event without waiting.
-    #[inline]
+    #[inline(always)]
     pub(super) fn offer(&self, event: AnyEvent, tick: u32) -> Push {
         if self.spec.mode == DeliveryMode::DropOldest {
             self.push_displacing(event, tick)
@@ -164,7 +164,7 @@ impl Slot {
     }
 
     /// Runs the inline handler. `None`: the subscription was closed, or its budget is spent.
-    #[inline]
+    #[inline(always)]
     pub(super) fn run_inline(
         self: &Arc<Self>,
         handler: &dyn super::slot::InlineHandler,

@@ -74,7 +74,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Judges the event for a slot and counts a refusal.
-    #[inline]
+    #[inline(always)]
     fn admit(&mut self, slot: &Slot) -> bool {
         match slot.judge(self.event) {
             Verdict::Offer => {
@@ -95,7 +95,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn offer(&mut self, slot: &Arc<Slot>) {
         if !self.admit(slot) {
             return;
@@ -141,7 +141,7 @@ impl<'a> Pass<'a> {
         self.receipt.drop_one(slot.id, reason);
     }
 
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, slot: &Arc<Slot>, handler: &dyn super::slot::InlineHandler) {
         if !self.admit(slot) {
             return;

@@ -82,6 +82,6 @@ impl<'a> Passing<'a> {
     /// One more reference, for a queue.
     #[inline]
     pub(crate) fn share(&self) -> AnyEvent {
-        self.source.share()
+        self.any().clone()
     }
 }

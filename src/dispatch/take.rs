@@ -171,21 +171,21 @@ impl Slot {
     }
 
     /// Counts an event that a receiver took out: its handler ends as it starts.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn handed_over(self: &Arc<Self>, event: &Head) {
         let timing = Timing::start(&self.hooks);
         self.finish(event, &timing, Ok(()));
     }
 
     /// Counts the end of a handler, tells observers and whoever waits for the event's completion.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn finish(self: &Arc<Self>, event: &Head, timing: &Timing, result: Result<(), HandlerError>) {
         self.tally.ended.deliver(result.is_err(), self.is_exclusive());
         self.conclude(event, timing, result.as_ref().err());
     }
 
     /// What follows the count of a handler's end: observers, quarantine, the event's completion.
-    #[inline]
+    #[inline(always)]
     pub(super) fn conclude(self: &Arc<Self>, event: &Head, timing: &Timing, error: Option<&HandlerError>) {
         if error.is_some() || timing.is_watched() || self.hooks.quarantine_after.is_some() {
             self.conclude_slow(event, timing, error);
