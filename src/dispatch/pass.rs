@@ -8,7 +8,6 @@
 
 use std::sync::Arc;
 
-use smallvec::SmallVec;
 
 use super::list::{SubscriberList, Target};
 use super::offer::{Inline, Push, Verdict};
@@ -29,7 +28,7 @@ pub(crate) enum Patience {
 }
 
 /// Queues that were full, with the events that they shall get.
-pub(crate) type PutAside = SmallVec<[Waiting; 1]>;
+pub(crate) type PutAside = Vec<Waiting>;
 
 /// Takes one event past all subscribers of a list.
 pub(crate) struct Pass<'a> {
@@ -47,7 +46,7 @@ impl<'a> Pass<'a> {
             tick: event.head().tick(),
             patience,
             receipt: Receipt::default(),
-            aside: SmallVec::new(),
+            aside: PutAside::new(),
         }
     }
 
