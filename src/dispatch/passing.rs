@@ -42,18 +42,21 @@ impl<T: Send + Sync + 'static> Source for Event<T> {
 /// erased only once.
 pub(crate) struct Passing<'a> {
     source: &'a dyn Source,
+    head: &'a Head,
     payload_type: TypeId,
     any: OnceCell<AnyEvent>,
 }
 
 impl<'a> Passing<'a> {
+    #[inline]
     pub(crate) fn new(source: &'a dyn Source) -> Self {
-        Self { source, payload_type: source.payload_type(), any: OnceCell::new() }
+        let (head, payload_type) = (source.head(), source.payload_type());
+        Self { source, head, payload_type, any: OnceCell::new() }
     }
 
     #[inline]
     pub(crate) fn head(&self) -> &Head {
-        self.source.head()
+        self.head
     }
 
     #[inline]
@@ -79,6 +82,6 @@ impl<'a> Passing<'a> {
     /// One more reference, for a queue.
     #[inline]
     pub(crate) fn share(&self) -> AnyEvent {
-        self.source.share()
+        self.any().clone()
     }
 }
