@@ -42,16 +42,18 @@ impl<T: Send + Sync + 'static> Source for Event<T> {
 /// erased only once.
 pub(crate) struct Passing<'a> {
     source: &'a dyn Source,
+    // Asked for by every subscription: fetched once.
     head: &'a Head,
     payload_type: TypeId,
+    typed: &'a dyn Any,
     any: OnceCell<AnyEvent>,
 }
 
 impl<'a> Passing<'a> {
     #[inline]
     pub(crate) fn new(source: &'a dyn Source) -> Self {
-        let (head, payload_type) = (source.head(), source.payload_type());
-        Self { source, head, payload_type, any: OnceCell::new() }
+        let (head, payload_type, typed) = (source.head(), source.payload_type(), source.typed());
+        Self { source, head, payload_type, typed, any: OnceCell::new() }
     }
 
     #[inline]
@@ -71,7 +73,7 @@ impl<'a> Passing<'a> {
     /// The event as a `T`, if it is one.
     #[inline]
     pub(crate) fn typed<T: 'static>(&self) -> Option<&Event<T>> {
-        self.source.typed().downcast_ref()
+        self.typed.downcast_ref()
     }
 
     /// The event without its type.
