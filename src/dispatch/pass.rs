@@ -8,7 +8,6 @@
 
 use std::sync::Arc;
 
-
 use super::list::{SubscriberList, Target};
 use super::offer::{Inline, Push, Verdict};
 use super::passing::Passing;
