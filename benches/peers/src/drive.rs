@@ -1,12 +1,13 @@
 //! What the scenarios with queues do with anything that publishes and receives.
 
 use std::future::Future;
-use std::sync::{Arc, Barrier, Condvar, Mutex};
+use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::harness::Case;
 use crate::probe::pin;
+use crate::tally::Tally;
 
 /// Publishes to all subscribers of a contestant.
 pub trait Publish: Send {
@@ -142,7 +143,7 @@ where
                     })
                 })
                 .collect();
-            let begin = publish_all(scope, &mut publishers, share, Some(start));
+            let begin = publish_all(scope, &mut publishers, share, Some(start), None);
             elapsed(begin, consumers.into_iter().filter_map(|consumer| consumer.join().ok()).max())
         });
         (spent, total)
@@ -183,7 +184,7 @@ where
                     })
                 })
                 .collect();
-            let begin = publish_all(scope, &mut publishers, share, None);
+            let begin = publish_all(scope, &mut publishers, share, None, None);
             elapsed(begin, consumers.into_iter().filter_map(|consumer| consumer.join().ok()).max())
         });
         (spent, total)
@@ -214,7 +215,7 @@ where
                 })
             })
             .collect();
-        let begin = thread::scope(|scope| publish_all(scope, &mut publishers, share, None));
+        let begin = thread::scope(|scope| publish_all(scope, &mut publishers, share, None, None));
         let mut end = None;
         for (place, task) in listeners.iter_mut().zip(tasks) {
             let (listener, done) = runtime.block_on(task).expect("a listener does not panic");
@@ -225,17 +226,70 @@ where
     })
 }
 
+/// For contestants that run the handlers themselves and count in `tally`. `kept` lives as long as the contestant;
+/// with `pinned` the only publisher runs on the first core.
+pub fn driven<P: Publish + 'static>(
+    name: &str,
+    mut publishers: Vec<P>,
+    tally: Tally,
+    pinned: bool,
+    kept: impl Sized + 'static,
+) -> Case {
+    Case::wall(name, move |n| {
+        let _kept = &kept;
+        let share = n.div_ceil(publishers.len());
+        let each = share * publishers.len();
+        tally.expect(each);
+        let place = pinned.then_some(0);
+        let begin = thread::scope(|scope| publish_all(scope, &mut publishers, share, None, place));
+        (elapsed(begin, Some(tally.wait())), (each * tally.subscribers()) as u64)
+    })
+}
+
+/// For contestants whose handlers run in the publishing threads; each publisher has a core of its own.
+pub fn inline<P: Publish + 'static>(name: &str, mut publishers: Vec<P>) -> Case {
+    Case::wall(name, move |n| {
+        let start = Barrier::new(publishers.len());
+        let start = &start;
+        let times = thread::scope(|scope| {
+            let running: Vec<_> = publishers
+                .iter_mut()
+                .enumerate()
+                .map(|(place, publisher)| {
+                    scope.spawn(move || {
+                        pin(place);
+                        start.wait();
+                        let begin = Instant::now();
+                        for i in 0..n {
+                            publisher.publish(i as u64);
+                        }
+                        (begin, Instant::now())
+                    })
+                })
+                .collect();
+            running.into_iter().filter_map(|publisher| publisher.join().ok()).collect::<Vec<_>>()
+        });
+        let begin = times.iter().map(|(begin, _)| *begin).min();
+        let end = times.iter().map(|(_, end)| *end).max();
+        (elapsed(begin, end), (n * publishers.len()) as u64)
+    })
+}
+
 /// Publishes `share` events from each publisher; returns when the first one began.
 fn publish_all<'scope, P: Publish>(
     scope: &'scope thread::Scope<'scope, '_>,
     publishers: &'scope mut [P],
     share: usize,
     start: Option<&'scope Barrier>,
+    place: Option<usize>,
 ) -> Option<Instant> {
     let running: Vec<_> = publishers
         .iter_mut()
         .map(|publisher| {
             scope.spawn(move || {
+                if let Some(place) = place {
+                    pin(place);
+                }
                 if let Some(start) = start {
                     start.wait();
                 }
@@ -262,34 +316,4 @@ pub fn runtime(workers: usize) -> tokio::runtime::Runtime {
 fn elapsed(begin: Option<Instant>, end: Option<Instant>) -> Duration {
     let (Some(begin), Some(end)) = (begin, end) else { panic!("a thread of the contestant panicked") };
     end.saturating_duration_since(begin)
-}
-
-/// Counts down what a round still has to deliver, for contestants that run the handlers themselves.
-#[derive(Clone)]
-pub struct Deliveries {
-    finished: Arc<(Mutex<usize>, Condvar)>,
-}
-
-impl Deliveries {
-    /// Starts with nobody finished.
-    pub fn new() -> Self {
-        Self { finished: Arc::new((Mutex::new(0), Condvar::new())) }
-    }
-
-    /// Says that one subscriber has had all its events.
-    pub fn finish_one(&self) {
-        let (count, changed) = &*self.finished;
-        *count.lock().expect("nobody panics with the lock") += 1;
-        changed.notify_all();
-    }
-
-    /// Waits until `subscribers` have had all their events, then starts anew.
-    pub fn wait(&self, subscribers: usize) -> Instant {
-        let (count, changed) = &*self.finished;
-        let count = count.lock().expect("nobody panics with the lock");
-        let mut count =
-            changed.wait_while(count, |count| *count < subscribers).expect("nobody panics with the lock");
-        *count = 0;
-        Instant::now()
-    }
 }

@@ -28,7 +28,7 @@ pub fn threads(subscribers: usize) -> Case {
                 SubscribeRequest::new(&format!("s{subscriber}"), channel.clone()).expect("the name is valid");
             bus.subscribe(request, move |delivery| {
                 delivery.payload().read();
-                tally.handled(subscriber);
+                tally.handled_somewhere(subscriber);
             })
             .expect("there is room for a subscription")
         })
@@ -45,7 +45,8 @@ pub fn threads(subscribers: usize) -> Case {
             published += 1;
             let request =
                 PublishRequest::new(channel.clone(), Event::build(&name, published)).expect("an id is free");
-            running.0.publish(request).expect("the bus runs");
+            // The receipt says that it is queued: there is room, for the slowest was waited for.
+            let _ = running.0.publish(request).expect("the bus runs");
         }
         let end = tally.wait();
         (end.saturating_duration_since(begin), (n * subscriptions.len()) as u64)

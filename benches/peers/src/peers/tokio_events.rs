@@ -48,7 +48,7 @@ pub fn pool(subscribers: usize) -> Case {
             let tally = tally.clone();
             let handler = move |carried: Carried| {
                 carried.event.read();
-                tally.handled(subscriber);
+                tally.handled_somewhere(subscriber);
                 std::future::ready(())
             };
             handles.push(bus.subscribe(handler).await.expect("subscribing works"));
