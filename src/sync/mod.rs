@@ -5,49 +5,101 @@
 //!
 //! | module | what it gives |
 //! |---|---|
-//! | [`atomic`] | the atomics and `fence` |
+//! | [`atomic`] | the atomics |
 //! | [`Mutex`] | a lock that does not poison |
 //! | [`snapshot`] | a shared pointer that readers load without a lock (`ArcSwap`) |
 //! | [`ring`] | a bounded queue, allocated on its first push (`ArrayQueue`) |
-//! | [`park`] | blocking on a future, with a deadline |
+//! | [`ready`] | an unbounded queue of what is ready to run (`SegQueue`) |
+//! | [`parker`] | puts one thread to sleep and wakes it |
+//! | [`park`] | one wait for threads and tasks, with a deadline |
 //! | [`clock`] | the coarse clock, deadlines that cannot overflow |
 //! | [`timer`] | wakes tasks at a deadline |
 //!
 //! loom cannot see into `arc-swap` and `crossbeam-queue`: under loom their place is taken by locked
 //! stand-ins with the same contract. loom then checks our protocols, not their code.
+//!
+//! The real ones leave this folder as type aliases and functions, not as re-exports: the lints of
+//! `clippy.toml` see through a re-export, and would refuse our own names in the rest of the crate.
+
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub(crate) mod clock;
 pub(crate) mod park;
+pub(crate) mod parker;
+pub(crate) mod ready;
 pub(crate) mod ring;
 pub(crate) mod snapshot;
+#[cfg_attr(loom, path = "timer_loom.rs")]
 pub(crate) mod timer;
 
+mod deadline;
 mod mutex;
 
-pub(crate) use mutex::{Mutex, MutexGuard};
+pub(crate) use mutex::Mutex;
+
+/// A value that is set once; of `std` under loom too, where no protocol may depend on it.
+pub(crate) use std::sync::OnceLock;
 
 /// Atomics: loom's under `--cfg loom`.
 pub(crate) mod atomic {
     #[cfg(not(loom))]
-    pub(crate) use std::sync::atomic::{
-        AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
-    };
+    pub(crate) use std::sync::atomic::Ordering;
+
+    #[cfg(not(loom))]
+    pub(crate) type AtomicBool = std::sync::atomic::AtomicBool;
+    #[cfg(not(loom))]
+    pub(crate) type AtomicU8 = std::sync::atomic::AtomicU8;
+    #[cfg(not(loom))]
+    pub(crate) type AtomicU32 = std::sync::atomic::AtomicU32;
+    #[cfg(not(loom))]
+    pub(crate) type AtomicU64 = std::sync::atomic::AtomicU64;
+    #[cfg(not(loom))]
+    pub(crate) type AtomicUsize = std::sync::atomic::AtomicUsize;
 
     #[cfg(loom)]
-    pub(crate) use loom::sync::atomic::{
-        AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
-    };
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 }
 
 /// Threads: loom's under `--cfg loom`.
 pub(crate) mod thread {
+    #[cfg(loom)]
+    pub(crate) use loom::thread::{Builder, JoinHandle, Thread, current, park, yield_now};
     #[cfg(not(loom))]
-    pub(crate) use std::thread::{
-        Builder, JoinHandle, Thread, ThreadId, available_parallelism, current, park, park_timeout, yield_now,
-    };
+    pub(crate) use std::thread::{Thread, available_parallelism};
 
     #[cfg(loom)]
-    pub(crate) use loom::thread::{Builder, JoinHandle, Thread, ThreadId, current, park, yield_now};
+    pub(crate) use loom::{hint::spin_loop, thread_local};
+    #[cfg(not(loom))]
+    pub(crate) use std::{hint::spin_loop, thread_local};
+
+    #[cfg(not(loom))]
+    pub(crate) type Builder = std::thread::Builder;
+    #[cfg(not(loom))]
+    pub(crate) type JoinHandle<T> = std::thread::JoinHandle<T>;
+
+    /// A handle of the calling thread.
+    #[cfg(not(loom))]
+    pub(crate) fn current() -> Thread {
+        std::thread::current()
+    }
+
+    /// Blocks the calling thread until somebody unparks it, or for no reason.
+    #[cfg(not(loom))]
+    pub(crate) fn park() {
+        std::thread::park();
+    }
+
+    /// Blocks the calling thread like [`park`], at most that long.
+    #[cfg(not(loom))]
+    pub(crate) fn park_timeout(longest: std::time::Duration) {
+        std::thread::park_timeout(longest);
+    }
+
+    /// Lets other threads run.
+    #[cfg(not(loom))]
+    pub(crate) fn yield_now() {
+        std::thread::yield_now();
+    }
 }
 
 /// Two fields on different cache lines do not slow each other's writers down.

@@ -16,7 +16,8 @@ use {super::Mutex, std::collections::VecDeque};
 pub(crate) struct Ring<T> {
     capacity: usize,
     #[cfg(not(loom))]
-    slots: OnceLock<ArrayQueue<T>>,
+    /// Boxed: the queue has two padded words inline, which an unused subscription does without.
+    slots: OnceLock<Box<ArrayQueue<T>>>,
     #[cfg(loom)]
     slots: Mutex<VecDeque<T>>,
 }
@@ -37,7 +38,7 @@ impl<T> Ring<T> {
 
     #[cold]
     fn allocate(&self) -> &ArrayQueue<T> {
-        self.slots.get_or_init(|| ArrayQueue::new(self.capacity))
+        self.slots.get_or_init(|| Box::new(ArrayQueue::new(self.capacity)))
     }
 
     /// Appends a value, or gives it back when the queue is full.
@@ -60,12 +61,7 @@ impl<T> Ring<T> {
 
     /// Says whether nothing is queued at this moment.
     pub(crate) fn is_empty(&self) -> bool {
-        self.slots.get().is_none_or(ArrayQueue::is_empty)
-    }
-
-    /// Says whether the slots have been allocated.
-    pub(crate) fn is_allocated(&self) -> bool {
-        self.slots.get().is_some()
+        self.slots.get().is_none_or(|slots| slots.is_empty())
     }
 }
 
@@ -97,10 +93,6 @@ impl<T> Ring<T> {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.slots.lock().is_empty()
-    }
-
-    pub(crate) fn is_allocated(&self) -> bool {
-        true
     }
 }
 

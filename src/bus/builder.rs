@@ -1,0 +1,204 @@
+//! Building a bus.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::EventBus;
+use crate::dispatch::{DeliveryMode, Hooks, Observer};
+use crate::error::BuildError;
+use crate::subscribe::{Hub, MAX_CAPACITY, Options};
+use crate::sync::thread::available_parallelism;
+use crate::worker::Spawn;
+
+/// The most worker threads.
+const MAX_WORKERS: usize = 1024;
+
+/// The deepest that inline handlers may nest, as an option; each level needs some stack.
+const MAX_DEPTH: usize = 1024;
+
+/// The largest raw payload by default, in bytes.
+const DEFAULT_MAX_RAW: usize = 16 * 1024 * 1024;
+
+/// The options of a bus. Begun by [`EventBus::builder`], ended by [`build`](Self::build).
+///
+/// ```
+/// use trolleybus::{DeliveryMode, EventBus};
+///
+/// let bus = EventBus::builder().workers(2).delivery(DeliveryMode::Block).capacity(256).build()?;
+/// # Ok::<(), trolleybus::BuildError>(())
+/// ```
+#[must_use = "a bus is made by `build`"]
+pub struct BusBuilder {
+    options: Options,
+    observer: Option<Arc<dyn Observer>>,
+}
+
+impl BusBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            options: Options {
+                capacity: 1024,
+                mode: DeliveryMode::Drop,
+                workers: available_parallelism().map_or(1, usize::from).min(MAX_WORKERS),
+                spin: Duration::from_micros(100),
+                thread_name: "trolleybus".to_owned(),
+                around: None,
+                spawn: None,
+                inline_depth: 64,
+                rotate: false,
+                precise_time: false,
+                max_raw: DEFAULT_MAX_RAW,
+                topic_cache: 65_536,
+                quarantine_after: None,
+            },
+            observer: None,
+        }
+    }
+
+    /// Sets how many events a queue holds unless its subscription says otherwise. From 1 to 2^24;
+    /// 1024 if not set.
+    pub fn capacity(mut self, events: usize) -> Self {
+        self.options.capacity = events;
+        self
+    }
+
+    /// Sets what happens to an event that finds a queue full, unless the subscription says otherwise.
+    /// [`DeliveryMode::Drop`] if not set.
+    pub fn delivery(mut self, mode: DeliveryMode) -> Self {
+        self.options.mode = mode;
+        self
+    }
+
+    /// Sets the number of worker threads: one per core if not set, at most 1024. They are started by the
+    /// first subscription that needs them. With 0, such a subscription is refused.
+    pub fn workers(mut self, threads: usize) -> Self {
+        self.options.workers = threads;
+        self
+    }
+
+    /// Sets how long an idle worker looks for work before it sleeps: 100 µs if not set. Longer saves the
+    /// wake-up (some 10 µs, half of it the publisher's) for events that are further apart, at the cost of
+    /// CPU time; a bus in silence uses none either way.
+    pub fn spin(mut self, time: Duration) -> Self {
+        self.options.spin = time;
+        self
+    }
+
+    /// Sets the name of the worker threads, to which each adds its number.
+    pub fn thread_name(mut self, name: impl Into<String>) -> Self {
+        self.options.thread_name = name.into();
+        self
+    }
+
+    /// Wraps the body of each worker thread, to enter a runtime for example, so that its timers and
+    /// sockets work inside handlers. The closure must call its argument, once.
+    ///
+    /// ```
+    /// # use trolleybus::EventBus;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().build()?;
+    /// let handle = runtime.handle().clone();
+    /// let bus = EventBus::builder()
+    ///     .around_workers(move |work| {
+    ///         let _tokio = handle.enter();
+    ///         work()
+    ///     })
+    ///     .build()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn around_workers(mut self, around: impl Fn(&mut dyn FnMut()) + Send + Sync + 'static) -> Self {
+        self.options.around = Some(Arc::new(around));
+        self
+    }
+
+    /// Runs async handlers on the application's runtime instead of the bus's workers: one task for each
+    /// unit of a subscription's concurrency.
+    pub fn spawn_with(mut self, spawn: impl Spawn) -> Self {
+        self.options.spawn = Some(Arc::new(spawn));
+        self
+    }
+
+    /// Sets how deep inline handlers may nest that publish to one another: from 1 to 1024, 64 if not set.
+    pub fn inline_depth(mut self, depth: usize) -> Self {
+        self.options.inline_depth = depth;
+        self
+    }
+
+    /// Rotates the order of the subscribers from publish to publish, so that none is always first.
+    pub fn rotate_order(mut self) -> Self {
+        self.options.rotate = true;
+        self
+    }
+
+    /// Gives events their time from the precise clock. Without, it comes in steps of a few
+    /// milliseconds, which costs a fifth.
+    pub fn precise_time(mut self) -> Self {
+        self.options.precise_time = true;
+        self
+    }
+
+    /// Sets the largest raw payload, in bytes: 16 MiB if not set.
+    pub fn max_raw_payload(mut self, bytes: usize) -> Self {
+        self.options.max_raw = bytes;
+        self
+    }
+
+    /// Sets how many topics without a literal subscription are kept resolved: 65,536 if not set,
+    /// rounded up to a multiple of 1024. Publishing to a topic beyond that works, and costs a lookup
+    /// under a lock.
+    pub fn topic_cache(mut self, topics: usize) -> Self {
+        self.options.topic_cache = topics;
+        self
+    }
+
+    /// Puts a subscription into quarantine when its handler has panicked so many times in a row: it is
+    /// paused until [`resume`](crate::Subscription::resume). Off if not set.
+    pub fn quarantine_after(mut self, panics: NonZeroU32) -> Self {
+        self.options.quarantine_after = Some(panics);
+        self
+    }
+
+    /// Sets who hears of every handler's end and of failures. Without, failures go to standard error,
+    /// rate-limited.
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.observer = Some(Arc::new(observer));
+        self
+    }
+
+    pub(super) fn into_hub(self) -> Hub {
+        let hooks = Hooks::new(self.observer, self.options.quarantine_after);
+        Hub::new(self.options, hooks)
+    }
+
+    /// Makes the bus.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] if an option is out of its range.
+    pub fn build(self) -> Result<EventBus, BuildError> {
+        let Options { capacity, workers, inline_depth: depth, .. } = self.options;
+        if capacity == 0 || capacity > MAX_CAPACITY {
+            return Err(BuildError::InvalidCapacity { capacity, limit: MAX_CAPACITY });
+        }
+        if workers > MAX_WORKERS {
+            return Err(BuildError::TooManyWorkers { workers, limit: MAX_WORKERS });
+        }
+        if depth == 0 || depth > MAX_DEPTH {
+            return Err(BuildError::InvalidDepth { depth, limit: MAX_DEPTH });
+        }
+        Ok(EventBus::from_hub(self.into_hub()))
+    }
+}
+
+impl fmt::Debug for BusBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BusBuilder")
+            .field("capacity", &self.options.capacity)
+            .field("delivery", &self.options.mode)
+            .field("workers", &self.options.workers)
+            .field("observer", &self.observer.as_ref().map(|_| format_args!("<observer>")))
+            .finish_non_exhaustive()
+    }
+}

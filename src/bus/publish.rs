@@ -1,0 +1,287 @@
+//! From a payload to the pass over the subscribers.
+
+use std::any::Any;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use crate::dispatch::{Nested, Pass, Passing, Patience, PutAside, Receipt, SubscriberList, Unseen, Waits};
+use crate::error::{PublishError, PublishRefusal};
+use crate::event::{DropReason, Event, Extras, PayloadKind, Raw};
+use crate::subscribe::Hub;
+use crate::sync::atomic::Ordering;
+use crate::sync::clock::{Deadline, Stamp};
+use crate::sync::park::{Timed, block_on};
+use crate::sync::snapshot::Loaded;
+use crate::topic::{Topic, TopicError};
+
+/// A topic and its subscribers.
+enum Route {
+    Known(Topic, Loaded<SubscriberList>),
+    Once(Topic, SubscriberList),
+}
+
+impl Route {
+    /// Finds the subscribers of a topic by its name.
+    #[inline]
+    fn find(hub: &Hub, name: &str) -> Result<Self, TopicError> {
+        let table = &hub.table;
+        match table.with_entry(name, |entry| Self::Known(entry.topic.clone(), table.list(entry))) {
+            Some(route) => Ok(route),
+            None => Self::find_unseen(hub, name),
+        }
+    }
+
+    #[cold]
+    fn find_unseen(hub: &Hub, name: &str) -> Result<Self, TopicError> {
+        Ok(match hub.table.resolve_unseen(name)? {
+            Unseen::Entry(entry) => Self::Known(entry.topic.clone(), hub.table.list(&entry)),
+            Unseen::Once(topic, list) => Self::Once(topic, list),
+        })
+    }
+
+    #[inline]
+    fn split(&self) -> (&Topic, &SubscriberList) {
+        match self {
+            Self::Known(topic, list) => (topic, list),
+            Self::Once(topic, list) => (topic, list),
+        }
+    }
+}
+
+/// The first part of every publish by name: everything but waiting.
+pub(super) fn run<T: Send + Sync + 'static>(
+    hub: &Hub,
+    name: &str,
+    payload: T,
+    kind: PayloadKind,
+    extras: Option<Box<Extras>>,
+    patience: Patience,
+) -> Result<(Receipt, PutAside), PublishError<T>> {
+    if let Err(refusal) = admit(hub, &payload) {
+        return Err(PublishError::new(refusal, payload));
+    }
+    let route = match Route::find(hub, name) {
+        Ok(route) => route,
+        Err(error) => return Err(PublishError::new(error.into(), payload)),
+    };
+    let (topic, list) = route.split();
+    pass(hub, topic, list, payload, kind, extras, patience)
+}
+
+/// Judges a publish before anybody is offered the event.
+#[inline]
+pub(super) fn admit<T: 'static>(hub: &Hub, payload: &T) -> Result<(), PublishRefusal> {
+    if hub.is_closed() {
+        return Err(PublishRefusal::ShutDown);
+    }
+    // A comparison of constants unless `T` is `Raw`.
+    if let Some(raw) = (payload as &dyn Any).downcast_ref::<Raw>() {
+        let (size, limit) = (raw.len(), hub.options.max_raw);
+        if size > limit {
+            return Err(PublishRefusal::TooLarge { size, limit });
+        }
+    }
+    Ok(())
+}
+
+/// Makes the event and takes it past the subscribers.
+#[inline]
+pub(super) fn pass<T: Send + Sync + 'static>(
+    hub: &Hub,
+    topic: &Topic,
+    list: &SubscriberList,
+    payload: T,
+    kind: PayloadKind,
+    extras: Option<Box<Extras>>,
+    patience: Patience,
+) -> Result<(Receipt, PutAside), PublishError<T>> {
+    if list.is_empty() && extras.is_none() {
+        return Ok((Receipt::default(), PutAside::new()));
+    }
+    let _nested = if list.has_inline() || list.has_inline_group() {
+        let limit = hub.options.inline_depth;
+        match Nested::enter(limit) {
+            Some(nested) => Some(nested),
+            None => return Err(PublishError::new(PublishRefusal::TooDeep { limit }, payload)),
+        }
+    } else {
+        None
+    };
+    let start = if hub.options.rotate && list.plain_len() > 0 {
+        // Relaxed: turns need not be in step with anything.
+        hub.turn.fetch_add(1, Ordering::Relaxed) as usize % list.plain_len()
+    } else {
+        0
+    };
+    let stamp = if hub.options.precise_time { Stamp::precise() } else { Stamp::coarse() };
+    // A string literal is published as the `String` that subscribers ask for. Decided when `T` is
+    // known, so it costs other types nothing.
+    Ok(match (&payload as &dyn Any).downcast_ref::<&'static str>() {
+        Some(literal) => {
+            let event = Event::build(topic.clone(), stamp, kind, extras, String::from(*literal));
+            pass_event(hub, &event, list, patience, start)
+        }
+        None => {
+            let event = Event::build(topic.clone(), stamp, kind, extras, payload);
+            pass_event(hub, &event, list, patience, start)
+        }
+    })
+}
+
+#[inline]
+fn pass_event<T: Send + Sync + 'static>(
+    hub: &Hub,
+    event: &Event<T>,
+    list: &SubscriberList,
+    patience: Patience,
+    start: usize,
+) -> (Receipt, PutAside) {
+    let passing = Passing::new(event);
+    let outcome = Pass::new(&passing, patience).run(list, start);
+    if let Some(completion) = event.head().completion() {
+        hub.hooks.completed(completion.release());
+    }
+    outcome
+}
+
+/// Publishes and waits in this thread.
+pub(super) fn publish<T: Send + Sync + 'static>(
+    hub: &Hub,
+    name: &str,
+    payload: T,
+    kind: PayloadKind,
+) -> Result<Receipt, PublishError<T>> {
+    let (receipt, aside) = run(hub, name, payload, kind, None, Patience::Wait)?;
+    Ok(if aside.is_empty() { receipt } else { wait(hub, receipt, aside, Deadline::NEVER) })
+}
+
+/// Waits in this thread for the queues that were full.
+#[cold]
+pub(super) fn wait(hub: &Hub, receipt: Receipt, aside: PutAside, deadline: Deadline) -> Receipt {
+    let mut waits = Waits::new((receipt, aside), deadline);
+    let Some(_blocked) = Blocked::enter(hub, &waits) else { return waits.give_up(DropReason::Deadlock) };
+    block_on(&mut waits)
+}
+
+/// A worker that waits for a queue that only workers empty. When all would wait, none could empty it.
+struct Blocked<'a>(Option<&'a Hub>);
+
+impl<'a> Blocked<'a> {
+    /// `None` if this worker is the last one that does not wait.
+    fn enter(hub: &'a Hub, waits: &Waits) -> Option<Self> {
+        let Some(pool) = hub.running_pool().filter(|pool| pool.is_worker_of_this()) else {
+            return Some(Self(None));
+        };
+        if !waits.needs_workers() {
+            return Some(Self(None));
+        }
+        // AcqRel: the workers that wait are counted in one order, so that exactly one is the last.
+        let before = hub.blocked.fetch_add(1, Ordering::AcqRel);
+        let guard = Self(Some(hub));
+        (before + 1 < pool.threads()).then_some(guard)
+    }
+}
+
+impl Drop for Blocked<'_> {
+    fn drop(&mut self) {
+        if let Some(hub) = self.0 {
+            hub.blocked.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
+
+/// Publishes an event when it is awaited. See [`EventBus::publish_async`](crate::EventBus::publish_async).
+///
+/// # Errors
+///
+/// [`PublishError`] with the payload: nobody was offered the event.
+///
+/// # Cancel safety
+///
+/// Nothing happens before the first poll. Dropped while it waits for room, the event stays with the
+/// subscriptions that have taken it, and those that were full were never offered it.
+#[must_use = "an event is published when this is awaited"]
+pub struct Publish<T> {
+    hub: Arc<Hub>,
+    state: State<T>,
+}
+
+enum State<T> {
+    Ready {
+        topic: Result<Topic, TopicError>,
+        payload: T,
+        kind: PayloadKind,
+        extras: Option<Box<Extras>>,
+        deadline: Deadline,
+    },
+    Refused(PublishError<T>),
+    Waiting(Timed<Waits>),
+    Done,
+}
+
+impl<T: Send + Sync + 'static> Publish<T> {
+    pub(super) fn new(
+        hub: &Arc<Hub>,
+        name: &str,
+        payload: T,
+        kind: PayloadKind,
+        extras: Option<Box<Extras>>,
+        deadline: Deadline,
+    ) -> Self {
+        let topic = match hub.table.with_entry(name, |entry| entry.topic.clone()) {
+            Some(topic) => Ok(topic),
+            None => Topic::new(name),
+        };
+        Self { hub: Arc::clone(hub), state: State::Ready { topic, payload, kind, extras, deadline } }
+    }
+
+    pub(super) fn refused(hub: Arc<Hub>, error: PublishError<T>) -> Self {
+        Self { hub, state: State::Refused(error) }
+    }
+}
+
+impl<T: Send + Sync + Unpin + 'static> Future for Publish<T> {
+    type Output = Result<Receipt, PublishError<T>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        loop {
+            match std::mem::replace(&mut this.state, State::Done) {
+                State::Ready { topic, payload, kind, extras, deadline } => {
+                    let topic = match topic {
+                        Ok(topic) => topic,
+                        Err(error) => return Poll::Ready(Err(PublishError::new(error.into(), payload))),
+                    };
+                    let (receipt, aside) =
+                        match run(&this.hub, topic.as_str(), payload, kind, extras, Patience::Wait) {
+                            Ok(outcome) => outcome,
+                            Err(error) => return Poll::Ready(Err(error)),
+                        };
+                    if aside.is_empty() {
+                        return Poll::Ready(Ok(receipt));
+                    }
+                    let waits = Waits::new((receipt, aside), deadline);
+                    this.state = State::Waiting(Timed::new(waits, Arc::clone(&this.hub.timer)));
+                }
+                State::Waiting(mut timed) => match Pin::new(&mut timed).poll(cx) {
+                    Poll::Ready(receipt) => return Poll::Ready(Ok(receipt)),
+                    Poll::Pending => {
+                        this.state = State::Waiting(timed);
+                        return Poll::Pending;
+                    }
+                },
+                State::Refused(error) => return Poll::Ready(Err(error)),
+                State::Done => panic!("a publish was polled after it was done"),
+            }
+        }
+    }
+}
+
+impl<T> fmt::Debug for Publish<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Publish").finish_non_exhaustive()
+    }
+}

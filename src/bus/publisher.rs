@@ -1,0 +1,135 @@
+//! A handle for one topic.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use super::publish::{self, Publish};
+use crate::dispatch::{Patience, PutAside, Receipt, TopicEntry, TopicTable};
+use crate::error::PublishError;
+use crate::event::PayloadKind;
+use crate::subscribe::Hub;
+use crate::sync::clock::Deadline;
+use crate::topic::{Topic, TopicError};
+
+/// Publishes to one topic, which was resolved when the handle was made: a publish by handle skips the
+/// hashing and the lookup of the name.
+///
+/// It does not keep the bus alive: when the bus is gone, publishing says that it is shut down.
+///
+/// ```
+/// # use trolleybus::EventBus;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let bus = EventBus::new();
+/// let ticks = bus.publisher::<u64>("market.tick")?;
+/// let mut received = bus.subscribe::<u64>("market.*").receiver()?;
+/// ticks.publish_batch(1..=3)?;
+/// assert_eq!(received.try_iter().map(|tick| *tick).sum::<u64>(), 6);
+/// # Ok(()) }
+/// ```
+pub struct Publisher<T> {
+    hub: Arc<Hub>,
+    entry: Arc<TopicEntry>,
+    kind: PayloadKind,
+    payload: PhantomData<fn(T)>,
+}
+
+impl<T: Send + Sync + 'static> Publisher<T> {
+    pub(super) fn new(hub: Arc<Hub>, topic: &str, kind: PayloadKind) -> Result<Self, TopicError> {
+        let entry = hub.table.pin(&Topic::new(topic)?);
+        Ok(Self { hub, entry, kind, payload: PhantomData })
+    }
+
+    /// Returns the topic.
+    #[must_use]
+    pub fn topic(&self) -> &Topic {
+        &self.entry.topic
+    }
+
+    /// Says whether anybody subscribes to the topic now: whether building an event is worth it.
+    #[must_use]
+    pub fn has_subscribers(&self) -> bool {
+        !self.hub.table.list(&self.entry).is_empty()
+    }
+
+    /// Publishes an event. See [`EventBus::publish`](crate::EventBus::publish).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    ///
+    /// # Blocking
+    ///
+    /// As there.
+    #[inline]
+    pub fn publish(&self, payload: T) -> Result<Receipt, PublishError<T>> {
+        let (receipt, aside) = self.run(payload, Patience::Wait)?;
+        Ok(if aside.is_empty() { receipt } else { publish::wait(&self.hub, receipt, aside, Deadline::NEVER) })
+    }
+
+    /// Publishes an event and never waits. See [`EventBus::try_publish`](crate::EventBus::try_publish).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn try_publish(&self, payload: T) -> Result<Receipt, PublishError<T>> {
+        self.run(payload, Patience::Never).map(|(receipt, _)| receipt)
+    }
+
+    /// Publishes an event when it is awaited. See
+    /// [`EventBus::publish_async`](crate::EventBus::publish_async).
+    pub fn publish_async(&self, payload: T) -> Publish<T> {
+        Publish::new(&self.hub, self.entry.topic.as_str(), payload, self.kind, None, Deadline::NEVER)
+    }
+
+    /// Publishes events one after the other, and adds their receipts up.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`] with the first payload that was refused; those before it were published, those
+    /// after it are dropped with the iterator.
+    ///
+    /// # Blocking
+    ///
+    /// As [`publish`](Self::publish), for each event.
+    pub fn publish_batch(&self, payloads: impl IntoIterator<Item = T>) -> Result<Receipt, PublishError<T>> {
+        let mut total = Receipt::default();
+        for payload in payloads {
+            total.add(self.publish(payload)?);
+        }
+        Ok(total)
+    }
+
+    #[inline]
+    fn run(&self, payload: T, patience: Patience) -> Result<(Receipt, PutAside), PublishError<T>> {
+        if let Err(refusal) = publish::admit(&self.hub, &payload) {
+            return Err(PublishError::new(refusal, payload));
+        }
+        let list = self.hub.table.list(&self.entry);
+        publish::pass(&self.hub, &self.entry.topic, &list, payload, self.kind, None, patience)
+    }
+}
+
+impl<T> Clone for Publisher<T> {
+    fn clone(&self) -> Self {
+        self.hub.table.pin_again(&self.entry);
+        Self {
+            hub: Arc::clone(&self.hub),
+            entry: Arc::clone(&self.entry),
+            kind: self.kind,
+            payload: PhantomData,
+        }
+    }
+}
+
+impl<T> Drop for Publisher<T> {
+    fn drop(&mut self) {
+        TopicTable::unpin(&self.entry);
+    }
+}
+
+impl<T> fmt::Debug for Publisher<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Publisher").field("topic", &self.entry.topic).finish_non_exhaustive()
+    }
+}

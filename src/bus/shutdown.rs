@@ -1,0 +1,217 @@
+//! The end of a bus.
+//!
+//! ```text
+//! refuse       publishes and subscriptions fail; publishers that wait for room are told
+//! drain        what is queued is handled (or discarded, if that was asked for)
+//! deadline     the rest is cancelled, and `Delivery::cancelled` trips
+//! stop         workers and timer stop; what still runs is reported
+//! ```
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::dispatch::{Quiet, Slot};
+use crate::event::{DropReason, SubscriptionId};
+use crate::pattern::TopicPattern;
+use crate::subscribe::Hub;
+use crate::sync::clock::Deadline;
+use crate::sync::park::{Timed, Wait, block_on};
+use crate::worker::Stop;
+
+/// How long the end of the worker threads is waited for once they have been told to stop: idle ones
+/// need microseconds.
+const THREADS_END: Duration = Duration::from_millis(50);
+
+/// What the handles of a bus share: when the last goes, the bus is closed.
+pub(super) struct Handle {
+    hub: Arc<Hub>,
+}
+
+impl Handle {
+    pub(super) fn new(hub: Arc<Hub>) -> Self {
+        Self { hub }
+    }
+
+    pub(super) fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+}
+
+impl Drop for Handle {
+    /// A shutdown without patience: what is queued is discarded and counted, handlers that run end by
+    /// themselves, and so do their threads.
+    fn drop(&mut self) {
+        self.hub.close();
+        for slot in self.hub.roster.held() {
+            slot.cancel(DropReason::Shutdown);
+        }
+        stop_threads(&self.hub, Deadline::after(THREADS_END));
+    }
+}
+
+/// Stops the workers and the timer. Returns how many worker threads still run.
+fn stop_threads(hub: &Hub, deadline: Deadline) -> usize {
+    let running = hub.take_pool().map_or(0, |pool| {
+        pool.stop(Stop::Discard);
+        pool.join(deadline)
+    });
+    // Nobody polls a pending handler any more.
+    for slot in hub.roster.held() {
+        slot.abandon();
+    }
+    hub.timer.stop_and_join();
+    running
+}
+
+/// A subscription whose handlers still ran when the shutdown's time was over.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Unfinished {
+    /// Which.
+    pub subscription: SubscriptionId,
+    /// Its name, if it was given one.
+    pub name: Option<String>,
+    /// Its patterns.
+    pub patterns: Vec<TopicPattern>,
+    /// How many of its handlers ran.
+    pub running: u64,
+    /// How many events were queued, and dropped.
+    pub discarded: u64,
+}
+
+/// How a shutdown ended.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// Everything that was queued has been handled, and no handler runs.
+    pub complete: bool,
+    /// Events that were dropped because the bus was shut down, those of publishers that waited for
+    /// room included.
+    pub discarded: u64,
+    /// The subscriptions that did not come to their end in time.
+    pub unfinished: Vec<Unfinished>,
+    /// Worker threads that were still in a handler. They end when it does.
+    pub threads_running: usize,
+}
+
+/// Shuts a bus down. See [`EventBus::shutdown`](crate::EventBus::shutdown).
+///
+/// # Cancel safety
+///
+/// The bus takes no events any more since the call. If this is dropped, what is queued is still
+/// handled, and nothing cancels it when the time is over; another `shutdown` can.
+#[must_use = "await it, or call `wait()`: it drives the shutdown"]
+pub struct Shutdown {
+    timed: Timed<Draining>,
+}
+
+struct Draining {
+    hub: Arc<Hub>,
+    quiet: Vec<Quiet>,
+    slots: Vec<Arc<Slot>>,
+    deadline: Deadline,
+    discarded_before: u64,
+}
+
+impl Shutdown {
+    pub(super) fn new(hub: Arc<Hub>, timeout: Duration) -> Self {
+        hub.close();
+        let discarded_before = hub.roster.ledger().dropped.shutdown;
+        let slots = hub.roster.held();
+        for slot in &slots {
+            slot.close(DropReason::Shutdown);
+        }
+        let quiet = slots.iter().map(|slot| Quiet::of(Arc::clone(slot))).collect();
+        let timer = Arc::clone(&hub.timer);
+        let draining = Draining { hub, quiet, slots, deadline: Deadline::after(timeout), discarded_before };
+        Self { timed: Timed::new(draining, timer) }
+    }
+
+    /// Discards what is queued at once instead of letting it be handled; handlers that run are still
+    /// waited for.
+    pub fn discarding(self) -> Self {
+        for slot in &self.timed.wait_ref().slots {
+            slot.cancel(DropReason::Shutdown);
+        }
+        self
+    }
+
+    /// Waits in this thread.
+    ///
+    /// # Blocking
+    ///
+    /// Parks the thread until everything has been handled, at most for the timeout and a little more
+    /// for the threads to end. In a handler of this bus, that handler is not waited for.
+    #[must_use = "the report says whether everything was handled"]
+    pub fn wait(self) -> ShutdownReport {
+        block_on(&mut self.timed.into_wait())
+    }
+}
+
+impl Draining {
+    /// Cancels what is left and stops the threads.
+    fn finish(&mut self) -> ShutdownReport {
+        let mut unfinished = Vec::new();
+        for slot in &self.slots {
+            let queued = slot.ledger().queued;
+            slot.cancel(DropReason::Shutdown);
+            let running = slot.ledger().running;
+            if queued + running > 0 {
+                unfinished.push(Unfinished {
+                    subscription: slot.id,
+                    name: slot.spec.name.as_deref().map(str::to_owned),
+                    patterns: slot.spec.patterns.to_vec(),
+                    running,
+                    discarded: queued,
+                });
+            }
+        }
+        let threads_running = stop_threads(&self.hub, Deadline::after(THREADS_END));
+        ShutdownReport {
+            complete: unfinished.is_empty(),
+            discarded: self.hub.roster.ledger().dropped.shutdown - self.discarded_before,
+            unfinished,
+            threads_running,
+        }
+    }
+}
+
+impl Wait for Draining {
+    type Output = ShutdownReport;
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ShutdownReport> {
+        self.quiet.retain_mut(|quiet| quiet.poll(cx).is_pending());
+        if self.quiet.is_empty() || self.deadline.has_passed() {
+            return Poll::Ready(self.finish());
+        }
+        Poll::Pending
+    }
+
+    fn deadline(&self) -> Deadline {
+        self.deadline
+    }
+}
+
+impl Future for Shutdown {
+    type Output = ShutdownReport;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ShutdownReport> {
+        Pin::new(&mut self.timed).poll(cx)
+    }
+}
+
+impl fmt::Debug for Shutdown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shutdown").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Draining {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Draining").field("subscriptions", &self.quiet.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,164 @@
+//! The end of a subscription, and its pauses.
+
+use std::sync::Arc;
+
+use super::slot::{Sink, Slot};
+use crate::event::DropReason;
+use crate::sync::atomic::Ordering;
+
+impl Slot {
+    /// Accepts no more events and leaves the table; what is queued is still handled. True for the
+    /// first caller.
+    pub(crate) fn close(&self, reason: DropReason) -> bool {
+        self.note_reason(reason);
+        if self.is_inline() {
+            self.stripes.close();
+        }
+        let first = self.gate.close();
+        // Publishers that wait for room find the gate closed.
+        self.room.notify(usize::MAX);
+        self.tell_consumer_closed();
+        if first {
+            if let Some(table) = self.table.upgrade() {
+                table.remove(self);
+            }
+            self.announce_quiet();
+        }
+        first
+    }
+
+    /// Accepts no more events, starts no more handlers and discards what is queued. True for the
+    /// first caller. No handler starts after this returned (invariant V3).
+    pub(crate) fn cancel(&self, reason: DropReason) -> bool {
+        self.close(reason);
+        let first = !self.taken.cancel().is_cancelled();
+        self.discard_queue();
+        self.tripped.notify(usize::MAX);
+        if first {
+            self.tell_consumer_closed();
+            self.announce_quiet();
+        }
+        first
+    }
+
+    /// Wakes those who wait for the last handler to end, if it has.
+    pub(super) fn announce_quiet(&self) {
+        if self.is_quiet(0) {
+            self.quiet.notify(usize::MAX);
+            self.roster.retire(self);
+        } else {
+            // Some wait for "all but my own".
+            self.quiet.notify(usize::MAX);
+        }
+    }
+
+    /// No handler starts until `resume`; events are queued meanwhile, and pass an inline
+    /// subscription by.
+    pub(crate) fn pause(&self) {
+        match self.sink {
+            Sink::Inline(_) => self.gate.bypass(),
+            Sink::Queue(_) => self.taken.pause(),
+        }
+    }
+
+    /// Ends a pause or a quarantine.
+    pub(crate) fn resume(&self) {
+        self.panics.store(0, Ordering::Release);
+        match &self.sink {
+            Sink::Inline(_) => self.gate.stop_bypass(),
+            Sink::Queue(consumer) => {
+                if self.taken.resume() {
+                    consumer.wake();
+                }
+            }
+        }
+    }
+
+    /// Says whether the subscription is paused or in quarantine.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.taken.view().is_paused() || self.gate.view().is_bypassed()
+    }
+
+    /// A consumer that found the subscription paused stops here; false if the pause is over already.
+    pub(crate) fn park(&self) -> bool {
+        let parked = self.taken.park();
+        if parked {
+            self.after_run();
+        }
+        parked
+    }
+
+    /// After the consumer said that it parks: was the pause ended between saying so and doing so?
+    pub(crate) fn was_unparked(&self) -> bool {
+        // A read-modify-write: see README.md, "Going to sleep".
+        let view = self.taken.touch();
+        !view.is_paused() || view.is_cancelled()
+    }
+
+    /// Hears of `cancel`.
+    pub(crate) fn listen_for_cancel(&self) -> event_listener::EventListener {
+        self.tripped.listen()
+    }
+
+    fn note_reason(&self, reason: DropReason) {
+        let number = if reason == DropReason::Shutdown { 2 } else { 1 };
+        // The first reason stands. Release/Acquire: who sees the closed gate sees the reason, which
+        // was noted before.
+        let _ = self.reason.compare_exchange(0, number, Ordering::AcqRel, Ordering::Acquire);
+    }
+
+    /// Why events that were queued are discarded.
+    pub(crate) fn reason(&self) -> DropReason {
+        if self.reason.load(Ordering::Acquire) == 2 { DropReason::Shutdown } else { DropReason::Cancelled }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        // A late publisher may have left something behind, or the bus was forgotten.
+        self.note_reason(DropReason::Cancelled);
+        self.discard_queue();
+        self.roster.fold(self);
+    }
+}
+
+/// Waits until nothing is queued and no handler runs, those of the caller's own thread excepted.
+#[derive(Debug)]
+pub(crate) struct Quiet {
+    slot: Arc<Slot>,
+    own: u64,
+    listener: Option<event_listener::EventListener>,
+}
+
+impl Quiet {
+    pub(crate) fn of(slot: Arc<Slot>) -> Self {
+        let own = super::scope::running_count(slot.key());
+        Self { slot, own, listener: None }
+    }
+
+    pub(crate) fn slot(&self) -> &Arc<Slot> {
+        &self.slot
+    }
+
+    pub(crate) fn poll(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<()> {
+        use std::future::Future;
+        use std::pin::Pin;
+        use std::task::Poll;
+        loop {
+            // A read-modify-write: the counterpart of `after_run`.
+            self.slot.gate.touch();
+            if self.slot.is_quiet(self.own) {
+                self.listener = None;
+                return Poll::Ready(());
+            }
+            match &mut self.listener {
+                // Check, listen, check, wait.
+                None => self.listener = Some(self.slot.quiet.listen()),
+                Some(listener) => match Pin::new(listener).poll(cx) {
+                    Poll::Ready(()) => self.listener = None,
+                    Poll::Pending => return Poll::Pending,
+                },
+            }
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! The core: who gets an event, how it is handed over, and what is counted. See `README.md`.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `table.rs`, `index.rs`, `list.rs` | from a topic's name to the list of its subscribers |
+//! | `pass.rs`, `offer.rs`, `wait.rs` | the publishers' side |
+//! | `slot.rs`, `words.rs` | a subscription, and the two words of its hand-over |
+//! | `take.rs`, `close.rs` | the consumers' side, and the end |
+//! | `tally.rs`, `stripe.rs`, `roster.rs` | counters and their consistent reading |
+//! | `receipt.rs`, `observer.rs` | what publishers and observers are told |
+//! | `passing.rs`, `scope.rs` | the event on its way; what this thread is in the middle of |
+
+mod close;
+mod index;
+mod list;
+mod observer;
+mod offer;
+mod pass;
+mod passing;
+mod receipt;
+mod roster;
+mod scope;
+mod slot;
+mod stripe;
+mod table;
+mod take;
+mod tally;
+mod wait;
+mod words;
+
+pub(crate) use close::Quiet;
+pub(crate) use list::SubscriberList;
+pub use observer::{HandledDelivery, Observer};
+pub(crate) use observer::{Hooks, Timing};
+pub(crate) use pass::{Pass, Patience, PutAside};
+pub(crate) use passing::Passing;
+pub use receipt::{NotDelivered, Problem, Receipt};
+pub(crate) use roster::Roster;
+pub(crate) use scope::{Nested, Running};
+pub(crate) use slot::{Consumer, Filter, InlineHandler, Sink, Slot, SlotParts, Spec};
+pub use slot::{DeliveryMode, SubscriptionKind};
+pub(crate) use table::{TopicEntry, TopicTable, Unseen};
+pub(crate) use take::Next;
+pub use tally::{Dropped, Ledger};
+pub(crate) use wait::Waits;

@@ -1,0 +1,205 @@
+//! Telling people what went wrong, and observers what went on.
+
+use std::any::Any;
+use std::fmt;
+use std::num::NonZeroU32;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::passing::Passing;
+use super::slot::Slot;
+use crate::error::HandlerError;
+use crate::event::{CompletionPanicked, Head, SubscriptionId};
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::clock::{self, Instant};
+use crate::topic::Topic;
+
+/// Hears of every handler that ended, and of what went wrong. Set with
+/// [`BusBuilder::observer`](crate::BusBuilder::observer).
+///
+/// The methods are called in the thread that ran the handler, after the end was counted; a panic in
+/// one is caught. Keep them short.
+pub trait Observer: Send + Sync + 'static {
+    /// A handler ended.
+    fn handled(&self, delivery: &HandledDelivery<'_>) {
+        let _ = delivery;
+    }
+
+    /// A subscription was put into quarantine after so many panics in a row.
+    fn quarantined(&self, subscription: SubscriptionId, panics: u32) {
+        let _ = (subscription, panics);
+    }
+
+    /// Something that people should know, in words: an event of an unexpected type, a filter that
+    /// panicked.
+    fn warning(&self, message: &str) {
+        let _ = message;
+    }
+}
+
+/// A handler's end, as an [`Observer`] hears of it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct HandledDelivery<'a> {
+    /// Whose handler it was.
+    pub subscription: SubscriptionId,
+    /// The subscription's name, if it was given one.
+    pub subscription_name: Option<&'a str>,
+    /// The event's topic.
+    pub topic: &'a Topic,
+    /// When the event was published.
+    pub published: SystemTime,
+    /// How long the handler took.
+    pub duration: Duration,
+    /// What went wrong, if something did.
+    pub error: Option<&'a HandlerError>,
+}
+
+/// When a handler started; only if somebody watches, for a clock reading costs 24 ns.
+#[derive(Debug)]
+pub(crate) struct Timing(Option<Instant>);
+
+impl Timing {
+    #[inline]
+    pub(crate) fn start(hooks: &Hooks) -> Self {
+        Self(hooks.observer.is_some().then(clock::now))
+    }
+
+    #[inline]
+    pub(crate) fn is_watched(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
+/// A handler's end, inside.
+pub(crate) struct Ending<'a> {
+    pub(super) slot: &'a Slot,
+    pub(super) event: &'a Head,
+    pub(super) timing: &'a Timing,
+    pub(super) error: Option<&'a HandlerError>,
+}
+
+/// What a bus does when something happens to a handler.
+#[derive(Default)]
+pub(crate) struct Hooks {
+    pub(crate) observer: Option<Arc<dyn Observer>>,
+    /// So many panics in a row put a subscription into quarantine.
+    pub(crate) quarantine_after: Option<NonZeroU32>,
+    /// Messages that were due for standard error.
+    printed: AtomicU64,
+}
+
+/// Without an observer, so many messages of a bus go to standard error; then every 1,000th.
+const PRINTED_IN_FULL: u64 = 8;
+
+impl Hooks {
+    pub(crate) fn new(observer: Option<Arc<dyn Observer>>, quarantine_after: Option<NonZeroU32>) -> Self {
+        Self { observer, quarantine_after, printed: AtomicU64::new(0) }
+    }
+
+    pub(super) fn ended(&self, ending: &Ending<'_>) {
+        let Ending { slot, event, timing, error } = ending;
+        if let Some(observer) = &self.observer {
+            let delivery = HandledDelivery {
+                subscription: slot.id,
+                subscription_name: slot.spec.name.as_deref(),
+                topic: event.topic(),
+                published: event.time(),
+                duration: timing
+                    .0
+                    .map(|start| clock::now().saturating_duration_since(start))
+                    .unwrap_or_default(),
+                error: *error,
+            };
+            Self::guarded(|| observer.handled(&delivery));
+        } else if let Some(error) = error {
+            self.print(|| format!("handler of {} failed on \"{}\": {error}", Named(slot), event.topic()));
+        }
+    }
+
+    pub(super) fn quarantined(&self, slot: &Slot, panics: u32) {
+        match &self.observer {
+            Some(observer) => Self::guarded(|| observer.quarantined(slot.id, panics)),
+            None => self.print(|| format!("{} is in quarantine after {panics} panics in a row", Named(slot))),
+        }
+    }
+
+    pub(super) fn mismatch(&self, slot: &Slot, event: &Passing<'_>, wanted: &str) {
+        self.warn(|| {
+            format!(
+                "{} takes {wanted} and skips events of another type; the first is a {} on \"{}\"",
+                Named(slot),
+                event.payload_type_name(),
+                event.head().topic(),
+            )
+        });
+    }
+
+    pub(super) fn filter_panicked(&self, slot: &Slot, event: &Head, payload: Box<dyn Any + Send>) {
+        let error = HandlerError::panicked(payload);
+        self.warn(|| format!("filter of {} panicked on \"{}\": {error}", Named(slot), event.topic()));
+    }
+
+    /// An obligation to an event's completion was closed; its callback may have panicked.
+    #[inline]
+    pub(crate) fn completed(&self, result: Result<(), CompletionPanicked>) {
+        if let Err(panicked) = result {
+            self.warn(|| panicked.to_string());
+        }
+    }
+
+    /// Something that people should know.
+    pub(crate) fn warn(&self, message: impl FnOnce() -> String) {
+        match &self.observer {
+            Some(observer) => Self::guarded(|| observer.warning(&message())),
+            None => self.print(message),
+        }
+    }
+
+    /// Failures are visible without an observer, but a failing handler does not flood the terminal.
+    fn print(&self, message: impl FnOnce() -> String) {
+        // Relaxed: which message is printed is of no account.
+        let number = self.printed.fetch_add(1, Ordering::Relaxed);
+        if number < PRINTED_IN_FULL || number.is_multiple_of(1000) {
+            Self::guarded(|| {
+                use std::io::Write;
+                // Not eprintln: a closed standard error must not become a panic.
+                let mut stderr = std::io::stderr().lock();
+                let _ = writeln!(stderr, "trolleybus: {}", message());
+                if number + 1 == PRINTED_IN_FULL {
+                    let _ = writeln!(stderr, "trolleybus: from here on one message in 1,000 is printed");
+                }
+            });
+        }
+    }
+
+    /// Observers, error messages and their `Display` are user code.
+    fn guarded(call: impl FnOnce()) {
+        let _ = catch_unwind(AssertUnwindSafe(call));
+    }
+}
+
+impl fmt::Debug for Hooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hooks").field("observer", &self.observer.is_some()).finish_non_exhaustive()
+    }
+}
+
+/// A subscription as messages name it: id, name, patterns, and where it was made.
+pub(crate) struct Named<'a>(pub(crate) &'a Slot);
+
+impl fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Slot { id, spec, .. } = self.0;
+        write!(f, "subscription {id}")?;
+        if let Some(name) = &spec.name {
+            write!(f, " ({name})")?;
+        }
+        write!(f, " to ")?;
+        for (number, pattern) in spec.patterns.iter().enumerate() {
+            write!(f, "{}\"{pattern}\"", if number == 0 { "" } else { ", " })?;
+        }
+        write!(f, " at {}:{}", spec.site.file(), spec.site.line())
+    }
+}

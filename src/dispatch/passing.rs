@@ -1,0 +1,84 @@
+//! An event on its way past the subscriptions.
+
+use std::any::{Any, TypeId};
+use std::cell::OnceCell;
+
+use crate::event::{AnyEvent, Event, Head};
+
+/// An event of a known type, seen without it. The dispatcher is compiled once, not once per type.
+pub(crate) trait Source {
+    fn head(&self) -> &Head;
+    fn payload_type(&self) -> TypeId;
+    fn payload_type_name(&self) -> &'static str;
+    /// The event itself, as an `Event<T>` to downcast to: a typed inline handler borrows it.
+    fn typed(&self) -> &dyn Any;
+    /// One more reference, for a queue.
+    fn share(&self) -> AnyEvent;
+}
+
+impl<T: Send + Sync + 'static> Source for Event<T> {
+    fn head(&self) -> &Head {
+        Self::head(self)
+    }
+
+    fn payload_type(&self) -> TypeId {
+        TypeId::of::<T>()
+    }
+
+    fn payload_type_name(&self) -> &'static str {
+        std::any::type_name::<T>()
+    }
+
+    fn typed(&self) -> &dyn Any {
+        self
+    }
+
+    fn share(&self) -> AnyEvent {
+        self.clone().into_any()
+    }
+}
+
+/// The event of one publish call: typed for those who know its type, erased for those who do not, and
+/// erased only once.
+pub(crate) struct Passing<'a> {
+    source: &'a dyn Source,
+    payload_type: TypeId,
+    any: OnceCell<AnyEvent>,
+}
+
+impl<'a> Passing<'a> {
+    pub(crate) fn new(source: &'a dyn Source) -> Self {
+        Self { source, payload_type: source.payload_type(), any: OnceCell::new() }
+    }
+
+    #[inline]
+    pub(crate) fn head(&self) -> &Head {
+        self.source.head()
+    }
+
+    #[inline]
+    pub(crate) fn payload_type(&self) -> TypeId {
+        self.payload_type
+    }
+
+    pub(crate) fn payload_type_name(&self) -> &'static str {
+        self.source.payload_type_name()
+    }
+
+    /// The event as a `T`, if it is one.
+    #[inline]
+    pub(crate) fn typed<T: 'static>(&self) -> Option<&Event<T>> {
+        self.source.typed().downcast_ref()
+    }
+
+    /// The event without its type.
+    pub(crate) fn any(&self) -> &AnyEvent {
+        self.any.get_or_init(|| self.source.share())
+    }
+
+    /// One more reference, for a queue.
+    #[inline]
+    pub(crate) fn share(&self) -> AnyEvent {
+        self.source.share()
+    }
+}

@@ -1,0 +1,325 @@
+//! A subscription as the dispatcher sees it: what it wants, its queue, its two words, its counters.
+//!
+//! `README.md` beside this file has the protocol; `offer.rs` is the publishers' side of it, `take.rs`
+//! the consumers' side, `close.rs` the end.
+
+use std::any::TypeId;
+use std::fmt;
+use std::panic::Location;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use event_listener::Event as Listeners;
+
+use super::observer::Hooks;
+use super::passing::Passing;
+use super::roster::Roster;
+use super::scope::SubscriptionKey;
+use super::stripe::Stripes;
+use super::table::TopicTable;
+use super::tally::{Ledger, Tally};
+use super::words::{Gate, Taken};
+use crate::error::HandlerError;
+use crate::event::{AnyEvent, SubscriptionId};
+use crate::pattern::TopicPattern;
+use crate::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use crate::sync::clock;
+use crate::sync::ring::Ring;
+use crate::sync::{Line, Mutex};
+
+/// What happens to an event that finds the queue of a subscription full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DeliveryMode {
+    /// The new event is dropped and counted as `full`. The publisher never waits.
+    #[default]
+    Drop,
+    /// The oldest queued event makes room and is counted as `oldest`. The publisher never waits.
+    DropOldest,
+    /// The publisher waits for room: until there is some, or the subscription or the bus is closed,
+    /// or the event's own deadline has passed. Never drops for want of room.
+    Block,
+    /// The publisher waits for room at most this long, counted from the publish call; then the event
+    /// is dropped and counted as `timeout`. Zero means: try once.
+    Timeout(Duration),
+}
+
+/// How a subscription gets its events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SubscriptionKind {
+    /// A handler that runs in the publisher's thread.
+    Inline,
+    /// A handler that runs on the bus's worker pool.
+    Pooled,
+    /// An async handler, polled by the worker pool or by the application's runtime.
+    Async,
+    /// A receiver that the application pulls from.
+    Receiver,
+}
+
+impl SubscriptionKind {
+    /// The kind in one lower-case word, as statistics print it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Inline => "inline",
+            Self::Pooled => "pooled",
+            Self::Async => "async",
+            Self::Receiver => "receiver",
+        }
+    }
+}
+
+impl fmt::Display for SubscriptionKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A predicate over the event, of the type that its subscription asked for.
+pub(crate) trait Filter: Send + Sync {
+    fn admits(&self, event: &Passing<'_>) -> bool;
+}
+
+/// A handler that runs in the publisher's thread.
+pub(crate) trait InlineHandler: Send + Sync {
+    fn call(&self, event: &Passing<'_>, slot: &Arc<Slot>) -> Result<(), HandlerError>;
+}
+
+/// What the dispatcher needs of whoever takes the events out of a queue. Workers and receivers
+/// implement it (the arrow between the folders is turned round here).
+pub(crate) trait Consumer: Send + Sync {
+    /// There may be something to take. Never runs user code in the caller's thread.
+    fn wake(&self);
+
+    /// The subscription has been closed: whoever serves it looks whether it is done.
+    fn closed(&self);
+
+    /// Nobody will run this consumer again: pending handlers are dropped and counted as failed.
+    fn abandon(&self) {}
+}
+
+/// Who gets the events.
+pub(crate) enum Sink {
+    Inline(Box<dyn InlineHandler>),
+    Queue(Box<dyn Consumer>),
+}
+
+/// Members of one group share the events: each event goes to one of them.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) name: Box<str>,
+    /// Whose turn it is: any number, taken modulo the number of members.
+    pub(crate) turn: AtomicU32,
+}
+
+/// What a subscription was asked to be. Fixed for its life.
+pub(crate) struct Spec {
+    pub(crate) patterns: Box<[TopicPattern]>,
+    pub(crate) kind: SubscriptionKind,
+    pub(crate) mode: DeliveryMode,
+    pub(crate) capacity: usize,
+    pub(crate) concurrency: usize,
+    /// The payload type that it wants, and its name; `None` takes any.
+    pub(crate) wants: Option<(TypeId, &'static str)>,
+    pub(crate) filter: Option<Box<dyn Filter>>,
+    pub(crate) group: Option<Arc<Group>>,
+    /// How many events it takes before it ends; `u64::MAX` for no limit.
+    pub(crate) budget: u64,
+    pub(crate) name: Option<Box<str>>,
+    pub(crate) site: &'static Location<'static>,
+}
+
+/// A subscription in the dispatcher.
+pub(crate) struct Slot {
+    pub(crate) id: SubscriptionId,
+    pub(crate) spec: Spec,
+    pub(crate) sink: Sink,
+    pub(crate) hooks: Arc<Hooks>,
+    pub(super) roster: Arc<Roster>,
+    /// Where publishers find this slot, as long as it is open. Weak: the table holds the slot.
+    pub(super) table: std::sync::Weak<TopicTable>,
+
+    pub(super) gate: Line<Gate>,
+    pub(super) taken: Line<Taken>,
+    pub(super) tally: Tally,
+    pub(super) stripes: Stripes,
+
+    pub(super) ring: Ring<AnyEvent>,
+    /// When the queued events were published, in coarse milliseconds, by the number under which they
+    /// were booked. For statistics only.
+    pub(super) ages: OnceLock<Box<[AtomicU32]>>,
+    /// An event that was taken and put aside because of a pause; goes before the ring.
+    pub(super) aside: Mutex<Option<AnyEvent>>,
+    /// Several lanes may take at a time: then they take turns, so that starts are first in, first out.
+    pub(super) turns: Option<Mutex<()>>,
+    pub(super) budget: AtomicU64,
+    /// Why it was closed (a `DropReason` as a number); the first closer's reason stands.
+    pub(super) reason: AtomicU8,
+    /// Panics in a row, for the quarantine.
+    pub(super) panics: AtomicU32,
+    pub(super) warned: AtomicU8,
+
+    /// Publishers that wait for room.
+    pub(super) room: Listeners,
+    /// Those who wait for the last handler to end.
+    pub(super) quiet: Listeners,
+    /// Handlers that want to hear of the cancellation.
+    pub(super) tripped: Listeners,
+    /// In how many resolved lists this slot stands (see `table.rs`).
+    pub(super) listed: AtomicU64,
+}
+
+/// What a new slot is made of beside its [`Spec`].
+pub(crate) struct SlotParts {
+    pub(crate) hooks: Arc<Hooks>,
+    pub(crate) roster: Arc<Roster>,
+    pub(crate) table: std::sync::Weak<TopicTable>,
+}
+
+impl Slot {
+    /// Makes a slot and enters it in the roster. It gets no events before it is in the table.
+    pub(crate) fn new(
+        spec: Spec,
+        parts: SlotParts,
+        sink: impl FnOnce(&std::sync::Weak<Self>, &Spec) -> Sink,
+    ) -> Arc<Self> {
+        let SlotParts { hooks, roster, table } = parts;
+        let id = roster.next_id();
+        let slot = Arc::new_cyclic(|weak| {
+            let sink = sink(weak, &spec);
+            Self {
+                id,
+                gate: Line(Gate::new()),
+                taken: Line(Taken::new()),
+                tally: Tally::default(),
+                stripes: Stripes::default(),
+                ring: Ring::new(spec.capacity),
+                ages: OnceLock::new(),
+                aside: Mutex::new(None),
+                turns: (spec.concurrency > 1).then(|| Mutex::new(())),
+                budget: AtomicU64::new(spec.budget),
+                reason: AtomicU8::new(0),
+                panics: AtomicU32::new(0),
+                warned: AtomicU8::new(0),
+                room: Listeners::new(),
+                quiet: Listeners::new(),
+                tripped: Listeners::new(),
+                listed: AtomicU64::new(0),
+                spec,
+                sink,
+                hooks,
+                roster: Arc::clone(&roster),
+                table,
+            }
+        });
+        roster.enter(&slot);
+        slot
+    }
+
+    /// Names this subscription across buses.
+    pub(crate) fn key(&self) -> SubscriptionKey {
+        (Arc::as_ptr(&self.roster) as usize, self.id)
+    }
+
+    /// Says whether only one thread at a time ends handlers of this subscription.
+    #[inline]
+    pub(super) fn is_exclusive(&self) -> bool {
+        self.turns.is_none()
+    }
+
+    pub(crate) fn is_inline(&self) -> bool {
+        matches!(self.sink, Sink::Inline(_))
+    }
+
+    /// Wakes the consumer, if there is one.
+    pub(crate) fn wake_consumer(&self) {
+        if let Sink::Queue(consumer) = &self.sink {
+            consumer.wake();
+        }
+    }
+
+    /// Gives up the handlers that are pending, for nobody polls them any more.
+    pub(crate) fn abandon(&self) {
+        if let Sink::Queue(consumer) = &self.sink {
+            consumer.abandon();
+        }
+    }
+
+    pub(super) fn tell_consumer_closed(&self) {
+        if let Sink::Queue(consumer) = &self.sink {
+            consumer.closed();
+        }
+    }
+
+    /// Says whether no event is accepted any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.gate.view().is_closed()
+    }
+
+    /// Says whether what was queued has been discarded.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.taken.view().is_cancelled()
+    }
+
+    /// Counts an event of another type, and warns at the first one.
+    #[cold]
+    pub(super) fn skip(&self, event: &Passing<'_>) {
+        self.stripes.mine().count_skipped();
+        // Relaxed: at worst two threads warn.
+        if let Some((_, wanted)) = self.spec.wants
+            && self.warned.swap(1, Ordering::Relaxed) == 0
+        {
+            self.hooks.mismatch(self, event, wanted);
+        }
+    }
+
+    /// Reads the ledger: the ends first, then what was taken, then what was accepted, so that no
+    /// event shows at its end that does not show at its source (invariant C2).
+    pub(crate) fn ledger(&self) -> Ledger {
+        let sinks = self.tally.sinks();
+        let taken = self.taken.view();
+        let gate = self.gate.view();
+        let stripes = self.stripes.sums();
+        // A publisher can stand between its push and its booking while the event is already taken.
+        // That event has been offered, whatever the gate says yet.
+        let ahead = gate.ahead_of(taken);
+        let accepted = if ahead < 0 { gate.accepted() + ahead.unsigned_abs() } else { gate.accepted() };
+        let taken = accepted - u64::try_from(ahead).unwrap_or(0);
+        Ledger::read(&sinks, stripes, taken, accepted)
+    }
+
+    /// How many events are queued.
+    pub(crate) fn queued(&self) -> u64 {
+        let taken = self.taken.view();
+        u64::try_from(self.gate.view().ahead_of(taken)).unwrap_or(0)
+    }
+
+    /// Says whether nothing is queued and no handler runs, `own` of them excepted.
+    pub(crate) fn is_quiet(&self, own: u64) -> bool {
+        let ledger = self.ledger();
+        ledger.queued == 0 && ledger.running <= own
+    }
+
+    /// How long ago the oldest queued event was published; coarse, to a few milliseconds.
+    pub(crate) fn oldest_age(&self) -> Option<Duration> {
+        let taken = self.taken.view();
+        let gate = self.gate.view();
+        let ahead = u64::try_from(gate.ahead_of(taken)).ok().filter(|ahead| *ahead > 0)?;
+        let ages = self.ages.get()?;
+        let index = usize::try_from((gate.accepted() - ahead) % ages.len() as u64).ok()?;
+        // Relaxed: a statistic.
+        Some(clock::tick_age(ages[index].load(Ordering::Relaxed), clock::Stamp::coarse().tick_ms))
+    }
+}
+
+impl fmt::Debug for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slot")
+            .field("id", &self.id)
+            .field("patterns", &self.spec.patterns)
+            .field("kind", &self.spec.kind)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,160 @@
+//! Waiting for room in full queues: one state machine for threads and tasks.
+//!
+//! The order of steps is what makes a wake-up certain (invariants L1 and L2): listen, announce
+//! oneself in the slot's `taken` word, try once more, and only then wait. A consumer that takes an
+//! event after the announcement sees it and notifies; one that took before has left room, which the
+//! last try finds.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use event_listener::EventListener;
+
+use super::offer::Push;
+use super::pass::PutAside;
+use super::receipt::Receipt;
+use super::slot::{DeliveryMode, Slot, SubscriptionKind};
+use crate::event::{AnyEvent, DropReason, Head};
+use crate::sync::clock::Deadline;
+use crate::sync::park::Wait;
+
+/// An event that waits for room in one queue.
+///
+/// Dropping it takes the event back: it was never offered, and nothing remembers it (L7).
+pub(crate) struct Waiting {
+    slot: Arc<Slot>,
+    /// `None` once it came to an end.
+    event: Option<AnyEvent>,
+    deadline: Deadline,
+    listener: Option<EventListener>,
+}
+
+impl Waiting {
+    pub(super) fn new(slot: Arc<Slot>, event: AnyEvent) -> Self {
+        Self { slot, event: Some(event), deadline: Deadline::NEVER, listener: None }
+    }
+
+    /// Fixes the deadline: the slot's own, and that of the publish call.
+    fn set_deadline(&mut self, call: Deadline) {
+        self.deadline = match self.slot.spec.mode {
+            DeliveryMode::Timeout(limit) => Deadline::after(limit).earlier(call),
+            _ => call,
+        };
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, receipt: &mut Receipt) -> Poll<()> {
+        while let Some(event) = self.event.take() {
+            let head_tick = event.head().tick();
+            match self.slot.push(event, head_tick) {
+                Push::Accepted => {
+                    receipt.queued += 1;
+                    break;
+                }
+                Push::Closed(event) => {
+                    self.refuse(event.head(), self.slot.reason(), receipt);
+                    break;
+                }
+                Push::Full(event) => {
+                    if let Some(listener) = &mut self.listener {
+                        match Pin::new(listener).poll(cx) {
+                            Poll::Ready(()) => self.stop_listening(),
+                            // Room wins over the deadline: the push was tried first (L5).
+                            Poll::Pending if self.deadline.has_passed() => {
+                                self.refuse(event.head(), DropReason::Timeout, receipt);
+                                break;
+                            }
+                            Poll::Pending => {
+                                self.event = Some(event);
+                                return Poll::Pending;
+                            }
+                        }
+                    } else {
+                        self.listener = Some(self.slot.room.listen());
+                        self.slot.taken.wait();
+                    }
+                    self.event = Some(event);
+                }
+            }
+        }
+        self.stop_listening();
+        Poll::Ready(())
+    }
+
+    fn refuse(&self, event: &Head, reason: DropReason, receipt: &mut Receipt) {
+        self.slot.refuse(event, reason);
+        receipt.drop_one(self.slot.id, reason);
+    }
+
+    fn stop_listening(&mut self) {
+        // Dropping a listener that was notified and not polled passes the notification on.
+        if self.listener.take().is_some() {
+            self.slot.taken.stop_waiting();
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.stop_listening();
+        if let Some(event) = self.event.take()
+            && let Some(completion) = event.head().completion()
+        {
+            self.slot.hooks.completed(completion.withdraw());
+        }
+    }
+}
+
+impl fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiting").field("slot", &self.slot.id).finish_non_exhaustive()
+    }
+}
+
+/// All the waits of one publish call, together: a full queue does not delay the others (I3).
+#[derive(Debug)]
+pub(crate) struct Waits {
+    receipt: Receipt,
+    aside: PutAside,
+}
+
+impl Waits {
+    /// `call` is the deadline of the publish call, for all queues alike.
+    pub(crate) fn new((receipt, mut aside): (Receipt, PutAside), call: Deadline) -> Self {
+        for waiting in &mut aside {
+            waiting.set_deadline(call);
+        }
+        Self { receipt, aside }
+    }
+
+    /// Says whether one of the queues is emptied by the worker pool.
+    pub(crate) fn needs_workers(&self) -> bool {
+        self.aside.iter().any(|waiting| waiting.slot.spec.kind != SubscriptionKind::Receiver)
+    }
+
+    /// Gives all waits up for one reason, as dropped: for a caller that would wait for itself.
+    pub(crate) fn give_up(mut self, reason: DropReason) -> Receipt {
+        for mut waiting in std::mem::take(&mut self.aside) {
+            if let Some(event) = waiting.event.take() {
+                waiting.refuse(event.head(), reason, &mut self.receipt);
+            }
+        }
+        self.receipt
+    }
+}
+
+impl Wait for Waits {
+    type Output = Receipt;
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Receipt> {
+        let receipt = &mut self.receipt;
+        self.aside.retain(|waiting| waiting.poll(cx, receipt).is_pending());
+        if self.aside.is_empty() { Poll::Ready(std::mem::take(&mut self.receipt)) } else { Poll::Pending }
+    }
+
+    fn deadline(&self) -> Deadline {
+        self.aside.iter().fold(Deadline::NEVER, |earliest, waiting| earliest.earlier(waiting.deadline))
+    }
+}

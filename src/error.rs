@@ -1,0 +1,314 @@
+//! What can go wrong, as types.
+//!
+//! Narrow operations have an exact enum that gives the payload back; see also
+//! [`TopicError`] and [`PatternError`].
+
+use std::any::Any;
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::pattern::PatternError;
+use crate::topic::TopicError;
+
+/// Why a handler did not succeed.
+///
+/// Any `std::error::Error` becomes one through `?`. As with other such catch-all types, it therefore
+/// does not implement `std::error::Error` itself; [`source`](Self::source) leads to the cause.
+///
+/// ```
+/// use trolleybus::HandlerError;
+///
+/// fn parse(text: &str) -> Result<(), HandlerError> {
+///     let _: u32 = text.parse()?;
+///     Ok(())
+/// }
+/// assert_eq!(parse("x").unwrap_err().to_string(), "invalid digit found in string");
+/// ```
+pub struct HandlerError {
+    cause: Cause,
+    permanent: bool,
+}
+
+enum Cause {
+    Error(Box<dyn std::error::Error + Send + Sync>),
+    Message(String),
+    Panic(String),
+}
+
+impl HandlerError {
+    /// An error that is only a message.
+    #[must_use]
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { cause: Cause::Message(message.into()), permanent: false }
+    }
+
+    /// From the payload of a caught panic, which is dropped here: a payload's `Drop` may panic too.
+    pub(crate) fn panicked(payload: Box<dyn Any + Send>) -> Self {
+        let message = if let Some(text) = payload.downcast_ref::<&'static str>() {
+            (*text).to_owned()
+        } else if let Some(text) = payload.downcast_ref::<String>() {
+            text.clone()
+        } else {
+            "a panic without a message".to_owned()
+        };
+        if let Err(second) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(payload))) {
+            // Its payload could do it again: let it be.
+            std::mem::forget(second);
+        }
+        Self { cause: Cause::Panic(message), permanent: false }
+    }
+
+    /// Marks the error as final: trying again would not help.
+    #[must_use]
+    pub fn permanent(mut self) -> Self {
+        self.permanent = true;
+        self
+    }
+
+    /// Marks the error as worth another try (the default).
+    #[must_use]
+    pub fn retryable(mut self) -> Self {
+        self.permanent = false;
+        self
+    }
+
+    /// Says whether the error was marked as final.
+    #[must_use]
+    pub fn is_permanent(&self) -> bool {
+        self.permanent
+    }
+
+    /// Says whether the handler panicked.
+    #[must_use]
+    pub fn is_panic(&self) -> bool {
+        matches!(self.cause, Cause::Panic(_))
+    }
+
+    /// The error that the handler returned, if it was one.
+    #[must_use]
+    pub fn source(&self) -> Option<&(dyn std::error::Error + Send + Sync + 'static)> {
+        match &self.cause {
+            Cause::Error(error) => Some(error.as_ref()),
+            Cause::Message(_) | Cause::Panic(_) => None,
+        }
+    }
+}
+
+impl<E: std::error::Error + Send + Sync + 'static> From<E> for HandlerError {
+    fn from(error: E) -> Self {
+        Self { cause: Cause::Error(Box::new(error)), permanent: false }
+    }
+}
+
+impl fmt::Display for HandlerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.cause {
+            Cause::Error(error) => error.fmt(f),
+            Cause::Message(message) => f.write_str(message),
+            Cause::Panic(message) => write!(f, "the handler panicked: {message}"),
+        }
+    }
+}
+
+impl fmt::Debug for HandlerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("HandlerError");
+        match &self.cause {
+            Cause::Error(error) => debug.field("error", error),
+            Cause::Message(message) => debug.field("message", message),
+            Cause::Panic(message) => debug.field("panic", message),
+        };
+        debug.field("permanent", &self.permanent).finish()
+    }
+}
+
+/// The bus did not take an event: no subscription was offered it. Holds the payload.
+pub struct PublishError<T> {
+    refusal: PublishRefusal,
+    payload: T,
+}
+
+/// Why the bus did not take an event.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum PublishRefusal {
+    /// The topic is no valid name.
+    #[error("invalid topic: {0}")]
+    InvalidTopic(#[from] TopicError),
+    /// The bus has been shut down, or is shutting down.
+    #[error("the bus is shut down")]
+    ShutDown,
+    /// Inline handlers that publish to one another nest too deep.
+    #[error("inline handlers nest deeper than {limit}")]
+    TooDeep {
+        /// How deep they may nest.
+        limit: usize,
+    },
+    /// A raw payload is larger than the bus takes.
+    #[error("payload of {size} bytes, the limit is {limit}")]
+    TooLarge {
+        /// The payload's size in bytes.
+        size: usize,
+        /// The largest that is taken, in bytes.
+        limit: usize,
+    },
+    /// The event's metadata was refused when it was set.
+    #[error("invalid metadata: {0}")]
+    InvalidMetadata(#[from] crate::event::MetadataError),
+}
+
+impl<T> PublishError<T> {
+    pub(crate) fn new(refusal: PublishRefusal, payload: T) -> Self {
+        Self { refusal, payload }
+    }
+
+    /// Why.
+    pub fn refusal(&self) -> &PublishRefusal {
+        &self.refusal
+    }
+
+    /// The payload that was not taken.
+    pub fn payload(&self) -> &T {
+        &self.payload
+    }
+
+    /// Gives the payload back.
+    pub fn into_payload(self) -> T {
+        self.payload
+    }
+
+    /// Says whether the bus was shut down.
+    pub fn is_shut_down(&self) -> bool {
+        self.refusal == PublishRefusal::ShutDown
+    }
+}
+
+impl<T> fmt::Debug for PublishError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The payload is left out: it need not be Debug, and may be private.
+        f.debug_struct("PublishError").field("refusal", &self.refusal).finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Display for PublishError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.refusal.fmt(f)
+    }
+}
+
+impl<T> std::error::Error for PublishError<T> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.refusal {
+            PublishRefusal::InvalidTopic(error) => Some(error),
+            PublishRefusal::InvalidMetadata(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// A subscription was not made.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SubscribeError {
+    /// The pattern is malformed.
+    #[error("invalid pattern: {0}")]
+    InvalidPattern(#[from] PatternError),
+    /// `subscribe_many` was given no pattern.
+    #[error("no pattern was given")]
+    NoPattern,
+    /// A queue must hold at least one event.
+    #[error("a capacity of 0: a queue must hold at least one event")]
+    ZeroCapacity,
+    /// A queue holds fewer events than asked for.
+    #[error("a capacity of {capacity} is over the limit of {limit}")]
+    CapacityTooLarge {
+        /// What was asked for.
+        capacity: usize,
+        /// The largest capacity.
+        limit: usize,
+    },
+    /// At least one handler must run at a time, and not more than the limit.
+    #[error("a concurrency of {concurrency}: it must be from 1 to {limit}")]
+    InvalidConcurrency {
+        /// What was asked for.
+        concurrency: usize,
+        /// The most handlers of one subscription at a time.
+        limit: usize,
+    },
+    /// `take(0)`: the subscription would get nothing.
+    #[error("a subscription that takes no event")]
+    TakesNothing,
+    /// A group without a name.
+    #[error("a group needs a name")]
+    EmptyGroupName,
+    /// The handler would need the worker pool, and the bus was built with no worker.
+    #[error("the bus has no worker to run a pooled handler")]
+    NoWorkers,
+    /// The engine keeps no history, so it can only start from now.
+    #[error("the memory engine keeps no history: a subscription can only start from now")]
+    NoHistory,
+    /// Worker threads could not be started.
+    #[error("could not start the worker threads: {0}")]
+    Threads(#[source] std::io::Error),
+    /// The bus has been shut down, or is shutting down.
+    #[error("the bus is shut down")]
+    ShutDown,
+}
+
+/// A bus was not built.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// More worker threads than the limit.
+    #[error("{workers} workers are over the limit of {limit}")]
+    TooManyWorkers {
+        /// What was asked for.
+        workers: usize,
+        /// The most worker threads.
+        limit: usize,
+    },
+    /// The default capacity of queues is 0 or too large.
+    #[error("a default capacity of {capacity}: it must be from 1 to {limit}")]
+    InvalidCapacity {
+        /// What was asked for.
+        capacity: usize,
+        /// The largest capacity.
+        limit: usize,
+    },
+    /// The inline depth limit is 0 or too large for a thread's stack.
+    #[error("an inline depth of {depth}: it must be from 1 to {limit}")]
+    InvalidDepth {
+        /// What was asked for.
+        depth: usize,
+        /// The largest depth.
+        limit: usize,
+    },
+}
+
+/// Receiving an event failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the subscription is closed and nothing is queued any more")]
+pub struct RecvError;
+
+/// Receiving an event without waiting failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum TryRecvError {
+    /// Nothing is queued now.
+    #[error("nothing is queued")]
+    Empty,
+    /// The subscription is closed and nothing is queued any more.
+    #[error("the subscription is closed and nothing is queued any more")]
+    Closed,
+}
+
+/// Receiving an event within a time failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum RecvTimeoutError {
+    /// The time is over.
+    #[error("no event came in time")]
+    Timeout,
+    /// The subscription is closed and nothing is queued any more.
+    #[error("the subscription is closed and nothing is queued any more")]
+    Closed,
+}

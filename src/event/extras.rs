@@ -1,0 +1,21 @@
+//! What few events have.
+
+use std::time::Duration;
+
+use super::{Completion, EventId, Metadata};
+use crate::sync::OnceLock;
+
+/// The rare parts of an event, in an allocation of their own.
+#[derive(Debug, Default)]
+pub(crate) struct Extras {
+    /// Set by the publisher, or made when somebody asks.
+    pub(crate) id: OnceLock<EventId>,
+    /// Events of one key are handled in order.
+    pub(crate) key: Option<Box<str>>,
+    /// Names and values for whoever wants them.
+    pub(crate) metadata: Metadata,
+    /// For how long the event is worth delivering.
+    pub(crate) ttl: Option<Duration>,
+    /// Tells the publisher when the last subscription is done.
+    pub(crate) completion: Option<Completion>,
+}

@@ -1,0 +1,232 @@
+//! What every event has, and the accessors that both views of an event share.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use once_cell::race::OnceBox;
+
+use super::{Completion, EventId, Extras, Metadata, PayloadKind};
+use crate::sync::clock::{self, Stamp};
+use crate::topic::Topic;
+
+/// The part of an event that comes before the payload: 40 bytes.
+///
+/// The fields of the [`Stamp`] stand here one by one, since as a struct it would be padded.
+#[derive(Debug)]
+pub(crate) struct Head {
+    topic: Topic,
+    /// See [`Stamp::wall_ns`].
+    wall_ns: u64,
+    /// Null in most events. Set by the publisher, or once by whoever first asks for the id.
+    extras: OnceBox<Extras>,
+    /// See [`Stamp::tick_ms`].
+    tick_ms: u32,
+    kind: PayloadKind,
+}
+
+/// What [`Head::metadata`] lends when there is none.
+static NO_METADATA: Metadata = Metadata::new();
+
+impl Head {
+    pub(crate) fn new(topic: Topic, stamp: Stamp, kind: PayloadKind, extras: Option<Box<Extras>>) -> Self {
+        let extras = extras.map_or_else(OnceBox::new, OnceBox::with_value);
+        Self { topic, wall_ns: stamp.wall_ns, extras, tick_ms: stamp.tick_ms, kind }
+    }
+
+    #[inline]
+    pub(crate) fn topic(&self) -> &Topic {
+        &self.topic
+    }
+
+    #[inline]
+    pub(crate) fn kind(&self) -> PayloadKind {
+        self.kind
+    }
+
+    /// The monotonic time of the event, for `clock::tick_age`.
+    #[inline]
+    pub(crate) fn tick(&self) -> u32 {
+        self.tick_ms
+    }
+
+    pub(crate) fn time(&self) -> SystemTime {
+        clock::wall_time(self.wall_ns)
+    }
+
+    /// Makes the id if there is none yet; whoever asks gets the same one.
+    pub(crate) fn id(&self) -> EventId {
+        // Several threads may make extras at once: one of them is kept, and all read the id of that one.
+        let extras = self.extras.get_or_init(Box::default);
+        *extras.id.get_or_init(|| EventId::generate(self.wall_ns))
+    }
+
+    pub(crate) fn key(&self) -> Option<&str> {
+        self.extras.get()?.key.as_deref()
+    }
+
+    pub(crate) fn metadata(&self) -> &Metadata {
+        self.extras.get().map_or(&NO_METADATA, |extras| &extras.metadata)
+    }
+
+    pub(crate) fn ttl(&self) -> Option<Duration> {
+        self.extras.get()?.ttl
+    }
+
+    /// One null check for an event without extras.
+    #[inline]
+    pub(crate) fn completion(&self) -> Option<&Completion> {
+        self.extras.get()?.completion.as_ref()
+    }
+
+    /// Prints an event without its payload, key and metadata, which may be secrets, and without making
+    /// an id.
+    pub(crate) fn debug(&self, view: &str, type_name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct(view);
+        out.field("topic", &self.topic.as_str()).field("type", &format_args!("{type_name}"));
+        if let Some(id) = self.extras.get().and_then(|extras| extras.id.get()) {
+            out.field("id", &format_args!("{id}"));
+        }
+        out.finish_non_exhaustive()
+    }
+}
+
+/// The accessors that [`Event`](super::Event) and [`AnyEvent`](super::AnyEvent) share; each view has a
+/// `head()`.
+macro_rules! accessors {
+    () => {
+        /// Returns the topic that the event was published to.
+        #[must_use]
+        #[inline]
+        pub fn topic(&self) -> &crate::topic::Topic {
+            self.head().topic()
+        }
+
+        /// Returns the event's id: the publisher's, or a new one that is made when it is first asked for.
+        ///
+        /// All clones of the event have the same id. An event whose id nobody asks for has none, which
+        /// saves an allocation and the system's random numbers.
+        #[must_use]
+        pub fn id(&self) -> $crate::event::EventId {
+            self.head().id()
+        }
+
+        /// Returns the wall-clock time at which the event was made.
+        ///
+        /// It comes from a coarse clock, in steps of a few milliseconds, unless the publisher asked for
+        /// a precise one. It is meant for people: no deadline depends on it.
+        #[must_use]
+        pub fn time(&self) -> std::time::SystemTime {
+            self.head().time()
+        }
+
+        /// Returns the key: events of one key are handled in order.
+        #[must_use]
+        pub fn key(&self) -> Option<&str> {
+            self.head().key()
+        }
+
+        /// Returns the metadata value under a name.
+        #[must_use]
+        pub fn meta(&self, name: &str) -> Option<&str> {
+            self.head().metadata().get(name)
+        }
+
+        /// Returns the metadata, which is mostly empty.
+        #[must_use]
+        pub fn metadata(&self) -> &$crate::event::Metadata {
+            self.head().metadata()
+        }
+
+        /// Returns for how long after its making the event is worth delivering.
+        #[must_use]
+        pub fn ttl(&self) -> Option<std::time::Duration> {
+            self.head().ttl()
+        }
+    };
+}
+
+pub(super) use accessors;
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::{Arc, Barrier};
+
+    use super::*;
+    use crate::event::Completion;
+    use crate::sync::thread;
+
+    const STAMP: Stamp = Stamp { wall_ns: 1_780_000_000_123_000_000, tick_ms: 77 };
+
+    fn head(extras: Option<Extras>) -> Head {
+        let topic = Topic::new("user.created").expect("a valid topic");
+        Head::new(topic, STAMP, PayloadKind::Serde, extras.map(Box::new))
+    }
+
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn a_head_has_40_bytes() {
+        assert_eq!(size_of::<Head>(), 40);
+    }
+
+    #[test]
+    fn a_head_without_extras_answers_without_making_any() {
+        let head = head(None);
+        assert_eq!(head.topic().as_str(), "user.created");
+        assert_eq!(head.kind(), PayloadKind::Serde);
+        assert_eq!(head.tick(), 77);
+        assert_eq!(head.time(), SystemTime::UNIX_EPOCH + Duration::from_nanos(STAMP.wall_ns));
+        assert_eq!(head.key(), None);
+        assert_eq!(head.ttl(), None);
+        assert!(head.metadata().is_empty());
+        assert!(head.completion().is_none());
+        assert!(head.extras.get().is_none());
+    }
+
+    #[test]
+    fn extras_are_returned_as_the_publisher_set_them() {
+        let mut metadata = Metadata::new();
+        metadata.set("source", "shop").expect("within the limits");
+        let head = head(Some(Extras {
+            id: EventId::from_u128(5).into(),
+            key: Some("k".into()),
+            metadata,
+            ttl: Some(Duration::from_secs(60)),
+            completion: Some(Completion::new(Box::new(|_| ()))),
+        }));
+        assert_eq!(head.id(), EventId::from_u128(5));
+        assert_eq!(head.key(), Some("k"));
+        assert_eq!(head.metadata().get("source"), Some("shop"));
+        assert_eq!(head.ttl(), Some(Duration::from_secs(60)));
+        assert!(head.completion().is_some());
+    }
+
+    #[test]
+    fn an_id_is_made_when_asked_for_and_stays() {
+        for head in [head(None), head(Some(Extras { key: Some("k".into()), ..Extras::default() }))] {
+            let id = head.id();
+            assert_eq!(head.id(), id);
+            assert_eq!(id.as_u128() >> 80, u128::from(STAMP.wall_ns / 1_000_000));
+        }
+    }
+
+    #[test]
+    fn threads_that_ask_at_once_get_the_same_id() {
+        for _ in 0..200 {
+            let head = Arc::new(head(None));
+            let start = Arc::new(Barrier::new(4));
+            let threads: Vec<_> = (0..4)
+                .map(|_| {
+                    let (head, start) = (Arc::clone(&head), Arc::clone(&start));
+                    let ask = move || {
+                        start.wait();
+                        head.id()
+                    };
+                    thread::Builder::new().spawn(ask).expect("a thread")
+                })
+                .collect();
+            for thread in threads {
+                assert_eq!(thread.join().expect("no panic"), head.id());
+            }
+        }
+    }
+}

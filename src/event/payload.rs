@@ -1,0 +1,117 @@
+//! How a payload came in, and payloads of raw bytes.
+
+use std::fmt;
+use std::ops::Deref;
+
+use bytes::Bytes;
+
+/// How the payload of an event can travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum PayloadKind {
+    /// A value that can be serialised: it reaches brokers as well as this process.
+    Serde,
+    /// A value that never leaves this process.
+    Local,
+    /// Bytes, sent as they are; the payload is a [`Raw`].
+    Raw,
+}
+
+/// A payload of raw bytes, cheap to clone.
+///
+/// Its `Debug` prints the length and not the content.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub struct Raw(Bytes);
+
+impl Raw {
+    /// Returns the bytes, without a copy.
+    #[must_use]
+    pub fn into_bytes(self) -> Bytes {
+        self.0
+    }
+}
+
+impl Deref for Raw {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl AsRef<[u8]> for Raw {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Raw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Raw({} bytes)", self.0.len())
+    }
+}
+
+impl From<Bytes> for Raw {
+    fn from(bytes: Bytes) -> Self {
+        Self(bytes)
+    }
+}
+
+impl From<Vec<u8>> for Raw {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes.into())
+    }
+}
+
+impl From<&'static [u8]> for Raw {
+    fn from(bytes: &'static [u8]) -> Self {
+        Self(Bytes::from_static(bytes))
+    }
+}
+
+impl From<String> for Raw {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+impl From<&'static str> for Raw {
+    fn from(text: &'static str) -> Self {
+        Self(Bytes::from_static(text.as_bytes()))
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn raw_bytes_come_from_whatever_holds_bytes() {
+        let expected: &[u8] = b"abc";
+        let all = [
+            Raw::from(expected.to_vec()),
+            Raw::from(expected),
+            Raw::from("abc"),
+            Raw::from(String::from("abc")),
+            Raw::from(Bytes::from_static(b"abc")),
+        ];
+        for raw in all {
+            assert_eq!(&*raw, expected);
+            assert_eq!(raw.as_ref(), expected);
+            assert_eq!(raw.into_bytes(), expected);
+        }
+    }
+
+    #[test]
+    fn into_bytes_does_not_copy() {
+        let bytes = Bytes::from(vec![1, 2, 3]);
+        let address = bytes.as_ptr();
+        assert_eq!(Raw::from(bytes).clone().into_bytes().as_ptr(), address);
+    }
+
+    #[test]
+    fn debug_tells_the_length_and_hides_the_content() {
+        assert_eq!(format!("{:?}", Raw::from("secret")), "Raw(6 bytes)");
+    }
+}

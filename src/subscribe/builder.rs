@@ -1,0 +1,411 @@
+//! The subscribe builder.
+
+use std::fmt;
+use std::future::Future;
+use std::panic::Location;
+use std::sync::Arc;
+
+use super::context::Delivery;
+use super::delivered::{Delivered, Wanted};
+use super::handler::{AsyncBody, HandlerResult, InlineBody, Predicate, SyncBody};
+use super::hub::{Hub, MAX_CAPACITY, MAX_CONCURRENCY};
+use super::receiver::{Doorbell, Receiver};
+use super::subscription::Subscription;
+use crate::dispatch::{DeliveryMode, Filter, Sink, Slot, Spec, SubscriptionKind};
+use crate::error::{HandlerError, SubscribeError};
+use crate::pattern::TopicPattern;
+use crate::worker::{Body, Lane, LaneTask, Lanes, Place, Pool, Spawn, Spawned};
+
+/// Where a subscription begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Start {
+    /// With the events that are published after the subscription was made.
+    #[default]
+    Now,
+    /// With the oldest event that is kept.
+    Beginning,
+    /// With the last so many events that are kept.
+    LastN(usize),
+}
+
+/// Makes a subscription. Begun by [`EventBus::subscribe`](crate::EventBus::subscribe) and its kin,
+/// ended by one of [`handle_inline`](Self::handle_inline), [`handle`](Self::handle),
+/// [`handle_async`](Self::handle_async) (each with a `_with` twin that also gets the [`Delivery`]) and
+/// [`receiver`](Self::receiver).
+///
+/// ```
+/// # use trolleybus::{DeliveryMode, EventBus};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let bus = EventBus::new();
+/// let mut orders = bus
+///     .subscribe::<String>("order.*")
+///     .capacity(64)
+///     .delivery(DeliveryMode::DropOldest)
+///     .filter(|order| !order.is_empty())
+///     .receiver()?;
+/// bus.publish("order.placed", "tea")?;
+/// assert_eq!(**orders.recv()?, *"tea");
+/// # Ok(()) }
+/// ```
+#[must_use = "a subscription is made by `handle`, `handle_inline`, `handle_async` or `receiver`"]
+pub struct Subscribe<E: Delivered> {
+    hub: Arc<Hub>,
+    patterns: Result<Box<[TopicPattern]>, SubscribeError>,
+    capacity: usize,
+    mode: DeliveryMode,
+    concurrency: usize,
+    filter: Option<Box<dyn Fn(&E) -> bool + Send + Sync>>,
+    group: Option<String>,
+    start: Start,
+    budget: u64,
+    name: Option<Box<str>>,
+    site: &'static Location<'static>,
+}
+
+impl<E: Delivered> Subscribe<E> {
+    pub(crate) fn new(
+        hub: Arc<Hub>,
+        patterns: Result<Box<[TopicPattern]>, SubscribeError>,
+        site: &'static Location<'static>,
+    ) -> Self {
+        let (capacity, mode) = (hub.options.capacity, hub.options.mode);
+        Self {
+            hub,
+            patterns,
+            capacity,
+            mode,
+            concurrency: 1,
+            filter: None,
+            group: None,
+            start: Start::Now,
+            budget: u64::MAX,
+            name: None,
+            site,
+        }
+    }
+
+    /// Sets how many events the queue holds. From 1 to 2^24; the bus's default is 1024. Without meaning
+    /// for an inline handler.
+    pub fn capacity(mut self, events: usize) -> Self {
+        self.capacity = events;
+        self
+    }
+
+    /// Sets what happens to an event that finds the queue full. Without meaning for an inline handler.
+    pub fn delivery(mut self, mode: DeliveryMode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Takes only events for which the predicate holds.
+    ///
+    /// It runs in the publisher's thread, before the queue, so that what it turns away takes no room.
+    /// A second filter narrows the first. A panic in it turns the event away and is reported.
+    pub fn filter(mut self, admits: impl Fn(&E) -> bool + Send + Sync + 'static) -> Self {
+        self.filter = Some(match self.filter.take() {
+            None => Box::new(admits),
+            Some(first) => Box::new(move |event| first(event) && admits(event)),
+        });
+        self
+    }
+
+    /// Sets how many handlers may run at a time, from 1 (the default) to 1024. Above 1 handlers still
+    /// start in order. Without meaning for an inline handler and a receiver.
+    pub fn concurrency(mut self, handlers: usize) -> Self {
+        self.concurrency = handlers;
+        self
+    }
+
+    /// Gives the subscription a name, for statistics and messages.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into().into_boxed_str());
+        self
+    }
+
+    /// Ends the subscription after one event.
+    pub fn once(self) -> Self {
+        self.take(1)
+    }
+
+    /// Ends the subscription after so many events have been handed to its handler. What is queued
+    /// beyond them is dropped and counted as cancelled.
+    pub fn take(mut self, events: u64) -> Self {
+        self.budget = events;
+        self
+    }
+
+    /// Makes the subscription a member of a group: each event goes to one member, in turn, to one that
+    /// has room if any has.
+    ///
+    /// Members may have patterns, kinds and modes of their own. In a pass they come after the
+    /// subscriptions that are in no group.
+    pub fn group(mut self, name: impl Into<String>) -> Self {
+        self.group = Some(name.into());
+        self
+    }
+
+    /// Sets where to begin. The memory engine keeps no history: anything but [`Start::Now`] is refused.
+    pub fn from(mut self, start: Start) -> Self {
+        self.start = start;
+        self
+    }
+
+    /// Runs the handler in the publisher's thread: it has returned when `publish` returns.
+    ///
+    /// # Errors
+    ///
+    /// [`SubscribeError`] if the pattern or an option is invalid, or the bus is shut down. No
+    /// subscription is made then.
+    pub fn handle_inline<F, R>(self, handler: F) -> Result<Subscription, SubscribeError>
+    where
+        F: Fn(&E) -> R + Send + Sync + 'static,
+        R: HandlerResult,
+    {
+        self.inline(move |_, event| handler(event).into_result())
+    }
+
+    /// Like [`handle_inline`](Self::handle_inline), and tells the handler of its delivery.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn handle_inline_with<F, R>(self, handler: F) -> Result<Subscription, SubscribeError>
+    where
+        F: Fn(&E, &Delivery) -> R + Send + Sync + 'static,
+        R: HandlerResult,
+    {
+        self.inline(move |slot, event| handler(event, &Delivery::new(slot, event.parts().0)).into_result())
+    }
+
+    fn inline<F>(self, call: F) -> Result<Subscription, SubscribeError>
+    where
+        F: Fn(&Arc<Slot>, &E) -> Result<(), HandlerError> + Send + Sync + 'static,
+    {
+        self.finish(SubscriptionKind::Inline, |_, _, _| Sink::Inline(Box::new(InlineBody::new(call))), None)
+            .map(|(hub, slot)| Subscription::new(hub, slot))
+    }
+
+    /// Runs the handler on the bus's worker pool, which is started if this is the first that needs it.
+    ///
+    /// # Errors
+    ///
+    /// As [`handle_inline`](Self::handle_inline); and [`SubscribeError::NoWorkers`] if the bus was built
+    /// with none.
+    pub fn handle<F, R>(self, handler: F) -> Result<Subscription, SubscribeError>
+    where
+        F: Fn(&E) -> R + Send + Sync + 'static,
+        R: HandlerResult,
+    {
+        self.pooled(move |_, event| handler(event).into_result())
+    }
+
+    /// Like [`handle`](Self::handle), and tells the handler of its delivery.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn handle_with<F, R>(self, handler: F) -> Result<Subscription, SubscribeError>
+    where
+        F: Fn(&E, &Delivery) -> R + Send + Sync + 'static,
+        R: HandlerResult,
+    {
+        self.pooled(move |slot, event| handler(event, &Delivery::new(slot, event.parts().0)).into_result())
+    }
+
+    fn pooled<F>(self, call: F) -> Result<Subscription, SubscribeError>
+    where
+        F: Fn(&Arc<Slot>, &E) -> Result<(), HandlerError> + Send + Sync + 'static,
+    {
+        let call = Arc::new(call);
+        let pool = self.workers()?;
+        self.lanes(SubscriptionKind::Pooled, Runner::Pool(pool), move || {
+            Box::new(SyncBody::new(Arc::clone(&call)))
+        })
+    }
+
+    /// Runs an async handler: polled by the bus's worker pool, or by the application's runtime if the
+    /// bus was built [`with one`](crate::BusBuilder::spawn_with).
+    ///
+    /// # Errors
+    ///
+    /// As [`handle`](Self::handle).
+    pub fn handle_async<F, Fut>(self, handler: F) -> Result<Subscription, SubscribeError>
+    where
+        F: Fn(E) -> Fut + Send + Sync + 'static,
+        Fut: Future + Send + 'static,
+        Fut::Output: HandlerResult,
+    {
+        self.pooled_async(move |_, event| handler(event))
+    }
+
+    /// Like [`handle_async`](Self::handle_async), and tells the handler of its delivery.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn handle_async_with<F, Fut>(self, handler: F) -> Result<Subscription, SubscribeError>
+    where
+        F: Fn(E, Delivery) -> Fut + Send + Sync + 'static,
+        Fut: Future + Send + 'static,
+        Fut::Output: HandlerResult,
+    {
+        self.pooled_async(move |slot, event| {
+            let delivery = Delivery::new(slot, event.parts().0);
+            handler(event, delivery)
+        })
+    }
+
+    fn pooled_async<F, Fut>(self, call: F) -> Result<Subscription, SubscribeError>
+    where
+        F: Fn(&Arc<Slot>, E) -> Fut + Send + Sync + 'static,
+        Fut: Future + Send + 'static,
+        Fut::Output: HandlerResult,
+    {
+        let call = Arc::new(call);
+        let runner = match &self.hub.options.spawn {
+            Some(spawn) => Runner::Spawn(Arc::clone(spawn)),
+            None => Runner::Pool(self.workers()?),
+        };
+        self.lanes(SubscriptionKind::Async, runner, move || Box::new(AsyncBody::new(Arc::clone(&call))))
+    }
+
+    /// Hands out a receiver to pull the events from.
+    ///
+    /// # Errors
+    ///
+    /// As [`handle_inline`](Self::handle_inline).
+    pub fn receiver(self) -> Result<Receiver<E>, SubscribeError> {
+        let doorbell = Doorbell::default();
+        let bell = doorbell.clone();
+        let (hub, slot) =
+            self.finish(SubscriptionKind::Receiver, |_, _, _| Sink::Queue(Box::new(bell)), None)?;
+        Ok(Receiver::new(Subscription::new(hub, slot), doorbell))
+    }
+
+    /// The worker pool; but what is wrong with the rest is said first.
+    fn workers(&self) -> Result<Arc<Pool>, SubscribeError> {
+        if self.patterns.is_err() {
+            // `finish` gives this error; the pool is not needed for it.
+            return self.hub.running_pool().ok_or(SubscribeError::NoPattern);
+        }
+        self.hub.pool()
+    }
+
+    fn lanes(
+        self,
+        kind: SubscriptionKind,
+        runner: Runner,
+        body: impl Fn() -> Box<dyn Body>,
+    ) -> Result<Subscription, SubscribeError> {
+        let mut tasks = Vec::new();
+        let spawn = match &runner {
+            Runner::Pool(_) => None,
+            Runner::Spawn(spawn) => Some(Arc::clone(spawn)),
+        };
+        let (hub, slot) = self.finish(
+            kind,
+            |weak, spec, number| {
+                let lanes = (0..spec.concurrency).map(|index| {
+                    let place = match &runner {
+                        Runner::Pool(pool) => Place::Pool(Arc::clone(pool)),
+                        Runner::Spawn(_) => Place::Spawned(Spawned::default()),
+                    };
+                    Lane::new(weak.clone(), body(), place, number + index)
+                });
+                let lanes: Box<[_]> = lanes.collect();
+                if spawn.is_some() {
+                    tasks.extend(lanes.iter().cloned());
+                }
+                Sink::Queue(Box::new(Lanes(lanes)))
+            },
+            Some(()),
+        )?;
+        if let Some(spawn) = spawn {
+            for lane in tasks {
+                spawn.spawn(Box::pin(LaneTask::new(lane)));
+            }
+        }
+        Ok(Subscription::new(hub, slot))
+    }
+
+    /// Checks everything, makes the slot and enters it in the table.
+    fn finish(
+        self,
+        kind: SubscriptionKind,
+        sink: impl FnOnce(&std::sync::Weak<Slot>, &Spec, usize) -> Sink,
+        lanes: Option<()>,
+    ) -> Result<(Arc<Hub>, Arc<Slot>), SubscribeError> {
+        let Self { hub, patterns, capacity, mode, concurrency, filter, group, start, budget, name, site } =
+            self;
+        let patterns = patterns?;
+        if patterns.is_empty() {
+            return Err(SubscribeError::NoPattern);
+        }
+        if capacity == 0 {
+            return Err(SubscribeError::ZeroCapacity);
+        }
+        if capacity > MAX_CAPACITY {
+            return Err(SubscribeError::CapacityTooLarge { capacity, limit: MAX_CAPACITY });
+        }
+        if concurrency == 0 || concurrency > MAX_CONCURRENCY {
+            return Err(SubscribeError::InvalidConcurrency { concurrency, limit: MAX_CONCURRENCY });
+        }
+        if budget == 0 {
+            return Err(SubscribeError::TakesNothing);
+        }
+        if start != Start::Now {
+            return Err(SubscribeError::NoHistory);
+        }
+        if group.as_ref().is_some_and(String::is_empty) {
+            return Err(SubscribeError::EmptyGroupName);
+        }
+        if hub.is_closed() {
+            return Err(SubscribeError::ShutDown);
+        }
+        let group = group.map(|name| hub.table.group(&name));
+        let filter = filter.map(|admits| Box::new(Predicate::<E, _>::new(admits)) as Box<dyn Filter>);
+        let spec = Spec {
+            patterns,
+            kind,
+            mode,
+            capacity,
+            concurrency: if lanes.is_some() { concurrency } else { 1 },
+            wants: E::wants().map(|Wanted(id, name)| (id, name)),
+            filter,
+            group,
+            budget,
+            name,
+            site,
+        };
+        let number = hub.next_home();
+        let slot = Slot::new(spec, hub.slot_parts(), |weak, spec| sink(weak, spec, number));
+        hub.table.insert(&slot);
+        if hub.is_closed() {
+            // The bus was closed meanwhile, and its shutdown may have missed this slot.
+            slot.cancel(crate::event::DropReason::Shutdown);
+            return Err(SubscribeError::ShutDown);
+        }
+        Ok((hub, slot))
+    }
+}
+
+/// Who runs the lanes.
+enum Runner {
+    Pool(Arc<Pool>),
+    Spawn(Arc<dyn Spawn>),
+}
+
+impl<E: Delivered> fmt::Debug for Subscribe<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscribe")
+            .field("patterns", &self.patterns)
+            .field("capacity", &self.capacity)
+            .field("delivery", &self.mode)
+            .field("concurrency", &self.concurrency)
+            .field("filter", &self.filter.as_ref().map(|_| format_args!("<closure>")))
+            .field("group", &self.group)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,84 @@
+//! The two forms in which a subscription gets its events.
+
+use std::any::TypeId;
+
+use crate::dispatch::Passing;
+use crate::event::{AnyEvent, Event, Head};
+
+mod sealed {
+    pub trait Sealed {}
+    impl<T> Sealed for crate::event::Event<T> {}
+    impl Sealed for crate::event::AnyEvent {}
+}
+
+/// What a subscription hands to its handler: an [`Event<T>`] or an [`AnyEvent`]. Not to be implemented
+/// elsewhere.
+pub trait Delivered: sealed::Sealed + Send + Sync + Sized + 'static {
+    #[doc(hidden)]
+    fn wants() -> Option<Wanted>;
+    #[doc(hidden)]
+    fn look<'a>(passing: &'a PassingEvent<'a>) -> Option<&'a Self>;
+    #[doc(hidden)]
+    fn take(event: AnyEvent) -> Option<Self>;
+    #[doc(hidden)]
+    fn parts(&self) -> EventParts<'_>;
+}
+
+/// The payload type that a subscription wants. Opaque.
+#[derive(Debug)]
+pub struct Wanted(pub(crate) TypeId, pub(crate) &'static str);
+
+/// An event on its way. Opaque.
+pub struct PassingEvent<'a>(pub(crate) &'a Passing<'a>);
+
+impl std::fmt::Debug for PassingEvent<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PassingEvent").finish_non_exhaustive()
+    }
+}
+
+/// An event's head. Opaque.
+#[derive(Debug)]
+pub struct EventParts<'a>(pub(crate) &'a Head);
+
+impl<T: Send + Sync + 'static> Delivered for Event<T> {
+    fn wants() -> Option<Wanted> {
+        Some(Wanted(TypeId::of::<T>(), std::any::type_name::<T>()))
+    }
+
+    #[inline]
+    fn look<'a>(passing: &'a PassingEvent<'a>) -> Option<&'a Self> {
+        passing.0.typed()
+    }
+
+    #[inline]
+    fn take(event: AnyEvent) -> Option<Self> {
+        event.downcast().ok()
+    }
+
+    #[inline]
+    fn parts(&self) -> EventParts<'_> {
+        EventParts(self.head())
+    }
+}
+
+impl Delivered for AnyEvent {
+    fn wants() -> Option<Wanted> {
+        None
+    }
+
+    #[inline]
+    fn look<'a>(passing: &'a PassingEvent<'a>) -> Option<&'a Self> {
+        Some(passing.0.any())
+    }
+
+    #[inline]
+    fn take(event: AnyEvent) -> Option<Self> {
+        Some(event)
+    }
+
+    #[inline]
+    fn parts(&self) -> EventParts<'_> {
+        EventParts(self.head())
+    }
+}

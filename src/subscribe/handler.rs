@@ -1,0 +1,197 @@
+//! Handlers: the application's closures, in the shape in which lanes and publishers call them.
+
+use std::future::Future;
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use super::delivered::{Delivered, PassingEvent};
+use crate::dispatch::{Filter, InlineHandler, Passing, Slot, Timing};
+use crate::error::HandlerError;
+use crate::event::AnyEvent;
+use crate::worker::{Body, drop_guarded};
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for () {}
+    impl<E> Sealed for Result<(), E> {}
+}
+
+/// What a handler may return: nothing, or a `Result<(), E>` whose error becomes a [`HandlerError`].
+/// Not to be implemented elsewhere.
+pub trait HandlerResult: sealed::Sealed {
+    /// The result in one form.
+    ///
+    /// # Errors
+    ///
+    /// The handler's error.
+    fn into_result(self) -> Result<(), HandlerError>;
+}
+
+impl HandlerResult for () {
+    fn into_result(self) -> Result<(), HandlerError> {
+        Ok(())
+    }
+}
+
+impl<E: Into<HandlerError>> HandlerResult for Result<(), E> {
+    fn into_result(self) -> Result<(), HandlerError> {
+        self.map_err(Into::into)
+    }
+}
+
+/// A queue holds only events that were judged to be of the handler's type.
+const JUDGED: &str = "an event of the judged type";
+
+/// A closure in the publisher's thread.
+pub(crate) struct InlineBody<E, F> {
+    call: F,
+    event: PhantomData<fn(&E)>,
+}
+
+impl<E, F> InlineBody<E, F> {
+    pub(crate) fn new(call: F) -> Self {
+        Self { call, event: PhantomData }
+    }
+}
+
+impl<E, F> InlineHandler for InlineBody<E, F>
+where
+    E: Delivered,
+    F: Fn(&Arc<Slot>, &E) -> Result<(), HandlerError> + Send + Sync,
+{
+    #[inline]
+    fn call(&self, passing: &Passing<'_>, slot: &Arc<Slot>) -> Result<(), HandlerError> {
+        match E::look(&PassingEvent(passing)) {
+            Some(event) => (self.call)(slot, event),
+            None => unreachable!("{JUDGED}"),
+        }
+    }
+}
+
+/// A predicate before the queue.
+pub(crate) struct Predicate<E, F> {
+    admits: F,
+    event: PhantomData<fn(&E)>,
+}
+
+impl<E, F> Predicate<E, F> {
+    pub(crate) fn new(admits: F) -> Self {
+        Self { admits, event: PhantomData }
+    }
+}
+
+impl<E: Delivered, F: Fn(&E) -> bool + Send + Sync> Filter for Predicate<E, F> {
+    fn admits(&self, passing: &Passing<'_>) -> bool {
+        E::look(&PassingEvent(passing)).is_some_and(|event| (self.admits)(event))
+    }
+}
+
+/// A closure on a worker. One for each lane; the closure is shared.
+pub(crate) struct SyncBody<E, F> {
+    call: Arc<F>,
+    event: PhantomData<fn(&E)>,
+}
+
+impl<E, F> SyncBody<E, F> {
+    pub(crate) fn new(call: Arc<F>) -> Self {
+        Self { call, event: PhantomData }
+    }
+}
+
+impl<E, F> Body for SyncBody<E, F>
+where
+    E: Delivered,
+    F: Fn(&Arc<Slot>, &E) -> Result<(), HandlerError> + Send + Sync,
+{
+    #[inline]
+    fn start(&mut self, slot: &Arc<Slot>, event: AnyEvent, _cx: &mut Context<'_>) -> Poll<()> {
+        let Some(event) = E::take(event) else { unreachable!("{JUDGED}") };
+        slot.run(event.parts().0, || (self.call)(slot, &event));
+        drop_guarded(event);
+        Poll::Ready(())
+    }
+
+    fn resume(&mut self, _slot: &Arc<Slot>, _cx: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+
+    fn is_busy(&self) -> bool {
+        false
+    }
+
+    fn abandon(&mut self, _slot: &Arc<Slot>) {}
+}
+
+/// An async closure on a worker. The future lives in one place that is used again for each event, so
+/// that handling an event allocates nothing.
+pub(crate) struct AsyncBody<E, F, Fut> {
+    call: Arc<F>,
+    future: Pin<Box<Option<Fut>>>,
+    /// The event of the pending future, and when its handler started.
+    current: Option<(AnyEvent, Timing)>,
+    event: PhantomData<fn(E)>,
+}
+
+impl<E, F, Fut> AsyncBody<E, F, Fut> {
+    pub(crate) fn new(call: Arc<F>) -> Self {
+        Self { call, future: Box::pin(None), current: None, event: PhantomData }
+    }
+
+    /// Ends the current event.
+    fn end(&mut self, slot: &Arc<Slot>, result: Result<(), HandlerError>) {
+        // The future first: what it holds is gone when the event counts as handled.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.future.as_mut().set(None)));
+        if let Some((event, timing)) = self.current.take() {
+            slot.finish(event.head(), &timing, result);
+            drop_guarded(event);
+        }
+    }
+}
+
+impl<E, F, Fut, R> Body for AsyncBody<E, F, Fut>
+where
+    E: Delivered,
+    F: Fn(&Arc<Slot>, E) -> Fut + Send + Sync,
+    Fut: Future<Output = R> + Send,
+    R: HandlerResult,
+{
+    fn start(&mut self, slot: &Arc<Slot>, event: AnyEvent, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(typed) = E::take(event.clone()) else { unreachable!("{JUDGED}") };
+        self.current = Some((event, Timing::start(&slot.hooks)));
+        // The closure before its first await is the application's code too.
+        match catch_unwind(AssertUnwindSafe(|| (self.call)(slot, typed))) {
+            Ok(future) => {
+                self.future.as_mut().set(Some(future));
+                self.resume(slot, cx)
+            }
+            Err(payload) => {
+                self.end(slot, Err(HandlerError::panicked(payload)));
+                Poll::Ready(())
+            }
+        }
+    }
+
+    fn resume(&mut self, slot: &Arc<Slot>, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(future) = self.future.as_mut().as_pin_mut() else { return Poll::Ready(()) };
+        let result = match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(result)) => result.into_result(),
+            Err(payload) => Err(HandlerError::panicked(payload)),
+        };
+        self.end(slot, result);
+        Poll::Ready(())
+    }
+
+    fn is_busy(&self) -> bool {
+        self.current.is_some()
+    }
+
+    fn abandon(&mut self, slot: &Arc<Slot>) {
+        if self.is_busy() {
+            self.end(slot, Err(HandlerError::new("the handler was dropped before it ended")));
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! What a bus and its subscriptions share.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::dispatch::{DeliveryMode, Hooks, Roster, SlotParts, TopicTable};
+use crate::error::SubscribeError;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use crate::sync::timer::Timer;
+use crate::worker::{Around, Pool, PoolOptions, Spawn};
+
+/// The largest capacity of a queue, in events.
+pub(crate) const MAX_CAPACITY: usize = 1 << 24;
+
+/// The most handlers of one subscription at a time.
+pub(crate) const MAX_CONCURRENCY: usize = 1024;
+
+/// What a bus was built with.
+pub(crate) struct Options {
+    pub(crate) capacity: usize,
+    pub(crate) mode: DeliveryMode,
+    pub(crate) workers: usize,
+    pub(crate) spin: Duration,
+    pub(crate) thread_name: String,
+    pub(crate) around: Option<Around>,
+    pub(crate) spawn: Option<Arc<dyn Spawn>>,
+    pub(crate) inline_depth: usize,
+    pub(crate) rotate: bool,
+    pub(crate) precise_time: bool,
+    pub(crate) max_raw: usize,
+    pub(crate) topic_cache: usize,
+    pub(crate) quarantine_after: Option<NonZeroU32>,
+}
+
+/// The state of one bus. Handles of the bus, subscriptions and publisher handles hold it; when the
+/// last handle of the bus goes, it is closed.
+pub(crate) struct Hub {
+    pub(crate) table: Arc<TopicTable>,
+    pub(crate) roster: Arc<Roster>,
+    pub(crate) hooks: Arc<Hooks>,
+    pub(crate) timer: Arc<Timer>,
+    pub(crate) options: Options,
+    /// Set first of all at shutdown: no publish begins any more.
+    closed: AtomicBool,
+    /// Started by the first subscription that needs it.
+    pool: Mutex<PoolState>,
+    /// Workers that wait for room in a queue which workers empty.
+    pub(crate) blocked: AtomicUsize,
+    /// Whose turn it is to go first, if the order rotates.
+    pub(crate) turn: AtomicU32,
+    /// Homes of lanes are given out in turn.
+    homes: AtomicUsize,
+}
+
+/// The worker pool in the course of a bus's life.
+enum PoolState {
+    NotNeeded,
+    Running(Arc<Pool>),
+    Stopped,
+}
+
+impl Hub {
+    pub(crate) fn new(options: Options, hooks: Hooks) -> Self {
+        Self {
+            table: Arc::new(TopicTable::new(options.topic_cache)),
+            roster: Arc::new(Roster::default()),
+            hooks: Arc::new(hooks),
+            timer: Arc::new(Timer::new()),
+            options,
+            closed: AtomicBool::new(false),
+            pool: Mutex::new(PoolState::NotNeeded),
+            blocked: AtomicUsize::new(0),
+            turn: AtomicU32::new(0),
+            homes: AtomicUsize::new(0),
+        }
+    }
+
+    /// Says whether the bus takes no events any more.
+    #[inline]
+    pub(crate) fn is_closed(&self) -> bool {
+        // Acquire: who sees the bus closed also sees what was done before. A publish that misses the
+        // mark meets closed gates (S2).
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Refuses publishes and subscriptions from here on; true for the first caller.
+    pub(crate) fn close(&self) -> bool {
+        // AcqRel: one caller is the first.
+        !self.closed.swap(true, Ordering::AcqRel)
+    }
+
+    /// The worker that shall be at home with the next subscription's first lane.
+    pub(crate) fn next_home(&self) -> usize {
+        // Relaxed: any spread will do.
+        self.homes.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn slot_parts(&self) -> SlotParts {
+        SlotParts {
+            hooks: Arc::clone(&self.hooks),
+            roster: Arc::clone(&self.roster),
+            table: Arc::downgrade(&self.table),
+        }
+    }
+
+    /// The worker pool, started if it is not running yet.
+    pub(crate) fn pool(&self) -> Result<Arc<Pool>, SubscribeError> {
+        let mut state = self.pool.lock();
+        match &*state {
+            PoolState::Running(pool) => return Ok(Arc::clone(pool)),
+            PoolState::Stopped => return Err(SubscribeError::ShutDown),
+            PoolState::NotNeeded => {}
+        }
+        if self.options.workers == 0 {
+            return Err(SubscribeError::NoWorkers);
+        }
+        let pool = Pool::start(PoolOptions {
+            threads: self.options.workers,
+            spin: self.options.spin,
+            name: self.options.thread_name.clone(),
+            around: self.options.around.clone(),
+        })
+        .map_err(SubscribeError::Threads)?;
+        *state = PoolState::Running(Arc::clone(&pool));
+        Ok(pool)
+    }
+
+    /// The pool if it runs.
+    pub(crate) fn running_pool(&self) -> Option<Arc<Pool>> {
+        match &*self.pool.lock() {
+            PoolState::Running(pool) => Some(Arc::clone(pool)),
+            PoolState::NotNeeded | PoolState::Stopped => None,
+        }
+    }
+
+    /// Takes the pool away: none is started any more.
+    pub(crate) fn take_pool(&self) -> Option<Arc<Pool>> {
+        let state = std::mem::replace(&mut *self.pool.lock(), PoolState::Stopped);
+        match state {
+            PoolState::Running(pool) => Some(pool),
+            PoolState::NotNeeded | PoolState::Stopped => None,
+        }
+    }
+}
+
+impl std::fmt::Debug for Hub {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hub").field("closed", &self.is_closed()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,27 @@
+//! Subscribing: the builder, the handle, handlers and receivers.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `builder.rs` | [`Subscribe`]: options, and the ways to end it |
+//! | `subscription.rs` | [`Subscription`]: cancel, drain, pause, statistics |
+//! | `receiver.rs` | [`Receiver`]: pull, iterate, stream; [`Expect`] |
+//! | `handler.rs` | closures in the shape in which lanes and publishers call them |
+//! | `context.rs` | [`Delivery`]: what a handler can ask |
+//! | `delivered.rs` | typed or not: the two forms of an event |
+//! | `hub.rs` | what a bus and its subscriptions share |
+
+mod builder;
+mod context;
+mod delivered;
+mod handler;
+mod hub;
+mod receiver;
+mod subscription;
+
+pub use builder::{Start, Subscribe};
+pub use context::{Cancelled, Delivery};
+pub use delivered::Delivered;
+pub use handler::HandlerResult;
+pub(crate) use hub::{Hub, MAX_CAPACITY, Options};
+pub use receiver::{EventStream, Expect, IntoIter, Iter, Receiver, Recv, TryIter};
+pub use subscription::{CancelAndWait, Drain, DrainReport, Subscription};

@@ -1,0 +1,442 @@
+//! Receivers: subscriptions that the application pulls from.
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use event_listener::{Event as Listeners, EventListener};
+use futures_core::Stream;
+
+use super::delivered::Delivered;
+use super::subscription::Subscription;
+use crate::dispatch::{Consumer, Next};
+use crate::error::{RecvError, RecvTimeoutError, TryRecvError};
+use crate::event::AnyEvent;
+use crate::sync::clock::Deadline;
+use crate::sync::park::{Timed, Wait, block_on};
+use crate::sync::timer::Timer;
+
+/// Rings when there is something to take.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Doorbell(Arc<Listeners>);
+
+impl Consumer for Doorbell {
+    fn wake(&self) {
+        self.0.notify(1);
+    }
+
+    fn closed(&self) {
+        self.0.notify(usize::MAX);
+    }
+}
+
+/// Pulls the events of a subscription. Dropping it cancels the subscription.
+///
+/// An event counts as delivered when it is taken out. After the subscription was closed by
+/// [`drain`](Subscription::drain) or by a draining shutdown, what is queued can still be taken; then
+/// receiving says `Closed`.
+///
+/// ```
+/// # use trolleybus::EventBus;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let bus = EventBus::new();
+/// let mut ticks = bus.subscribe::<u64>("tick").receiver()?;
+/// bus.publish("tick", 1_u64)?;
+/// bus.publish("tick", 2_u64)?;
+/// assert_eq!(ticks.try_iter().map(|tick| *tick).collect::<Vec<_>>(), [1, 2]);
+/// # Ok(()) }
+/// ```
+#[must_use = "dropping a receiver cancels its subscription"]
+pub struct Receiver<E: Delivered> {
+    subscription: Subscription,
+    bell: Doorbell,
+    event: PhantomData<fn() -> E>,
+}
+
+impl<E: Delivered> Receiver<E> {
+    pub(crate) fn new(subscription: Subscription, bell: Doorbell) -> Self {
+        Self { subscription, bell, event: PhantomData }
+    }
+
+    /// Returns the handle of the subscription: statistics, cancel, drain.
+    #[must_use]
+    pub fn subscription(&self) -> &Subscription {
+        &self.subscription
+    }
+
+    /// Returns how many events are queued.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        usize::try_from(self.subscription.slot().queued()).unwrap_or(usize::MAX)
+    }
+
+    /// Says whether nothing is queued.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Takes the next event if there is one. Never waits.
+    ///
+    /// # Errors
+    ///
+    /// [`TryRecvError::Empty`] if nothing is queued, [`TryRecvError::Closed`] if nothing ever will be.
+    #[inline]
+    pub fn try_recv(&mut self) -> Result<E, TryRecvError> {
+        let slot = self.subscription.slot();
+        loop {
+            return match slot.take() {
+                Next::Event(event) => {
+                    slot.run(event.head(), || Ok(()));
+                    Ok(typed(event))
+                }
+                Next::Empty | Next::Paused | Next::Cancelled if !slot.is_closed() => Err(TryRecvError::Empty),
+                Next::Cancelled => {
+                    slot.after_run();
+                    Err(TryRecvError::Closed)
+                }
+                Next::Empty | Next::Paused => {
+                    if slot.queued() > 0 {
+                        // A publisher that was already on its way booked after the close.
+                        if slot.is_paused() {
+                            return Err(TryRecvError::Empty);
+                        }
+                        crate::sync::thread::yield_now();
+                        continue;
+                    }
+                    slot.after_run();
+                    Err(TryRecvError::Closed)
+                }
+            };
+        }
+    }
+
+    /// Waits for the next event.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError`] when the subscription is closed and nothing is queued any more.
+    ///
+    /// # Blocking
+    ///
+    /// Parks the thread until there is an event.
+    pub fn recv(&mut self) -> Result<E, RecvError> {
+        match self.try_recv() {
+            Ok(event) => Ok(event),
+            Err(TryRecvError::Closed) => Err(RecvError),
+            Err(TryRecvError::Empty) => block_on(&mut self.waiting(Deadline::NEVER)).map_err(|_| RecvError),
+        }
+    }
+
+    /// Waits for the next event, at most for `timeout`. Zero: tries once.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvTimeoutError::Timeout`] when the time is over, [`RecvTimeoutError::Closed`] when the
+    /// subscription is closed and nothing is queued any more.
+    ///
+    /// # Blocking
+    ///
+    /// Parks the thread, at most for `timeout`.
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<E, RecvTimeoutError> {
+        match self.try_recv() {
+            Ok(event) => Ok(event),
+            Err(TryRecvError::Closed) => Err(RecvTimeoutError::Closed),
+            Err(TryRecvError::Empty) => block_on(&mut self.waiting(Deadline::after(timeout))),
+        }
+    }
+
+    /// Waits for the next event without blocking the thread.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses no event: one is taken only when the future is ready.
+    pub fn recv_async(&mut self) -> Recv<'_, E> {
+        let timer = Arc::clone(&self.subscription.hub().timer);
+        Recv { timed: Timed::new(self.waiting(Deadline::NEVER), timer) }
+    }
+
+    /// Iterates over the events, waiting for each, until the subscription is closed.
+    ///
+    /// # Blocking
+    ///
+    /// `next` parks the thread until there is an event.
+    pub fn iter(&mut self) -> Iter<'_, E> {
+        Iter { receiver: self }
+    }
+
+    /// Iterates over the events that are queued, without waiting.
+    pub fn try_iter(&mut self) -> TryIter<'_, E> {
+        TryIter { receiver: self }
+    }
+
+    /// Turns the receiver into a stream of events, which ends when the subscription is closed.
+    pub fn into_stream(self) -> EventStream<E> {
+        EventStream { receiver: self, listener: None }
+    }
+
+    fn waiting(&mut self, deadline: Deadline) -> Receiving<'_, E> {
+        Receiving { receiver: self, deadline, listener: None }
+    }
+
+    /// One step of waiting: listen, rest, look once more, and only then wait.
+    fn poll_next(
+        &mut self,
+        listener: &mut Option<EventListener>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<E, RecvError>> {
+        loop {
+            match self.try_recv() {
+                Ok(event) => {
+                    *listener = None;
+                    return Poll::Ready(Ok(event));
+                }
+                Err(TryRecvError::Closed) => {
+                    *listener = None;
+                    return Poll::Ready(Err(RecvError));
+                }
+                Err(TryRecvError::Empty) => {}
+            }
+            let slot = self.subscription.slot();
+            match listener {
+                None => *listener = Some(self.bell.0.listen()),
+                Some(waits) => match Pin::new(waits).poll(cx) {
+                    Poll::Ready(()) => *listener = None,
+                    Poll::Pending if slot.is_paused() || slot.rest() => {
+                        // A close between the look and the listening shows here.
+                        if slot.is_closed() && !slot.is_paused() {
+                            *listener = None;
+                            continue;
+                        }
+                        return Poll::Pending;
+                    }
+                    // Booked meanwhile: look again.
+                    Poll::Pending => crate::sync::thread::yield_now(),
+                },
+            }
+        }
+    }
+}
+
+/// A queue holds only events that were judged to be of the receiver's type.
+fn typed<E: Delivered>(event: AnyEvent) -> E {
+    match E::take(event) {
+        Some(event) => event,
+        None => unreachable!("a receiver's queue holds events of its type"),
+    }
+}
+
+impl<E: Delivered> fmt::Debug for Receiver<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver").field("subscription", &self.subscription).finish_non_exhaustive()
+    }
+}
+
+/// The wait for one event.
+struct Receiving<'a, E: Delivered> {
+    receiver: &'a mut Receiver<E>,
+    deadline: Deadline,
+    listener: Option<EventListener>,
+}
+
+impl<E: Delivered> Wait for Receiving<'_, E> {
+    type Output = Result<E, RecvTimeoutError>;
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.receiver.poll_next(&mut self.listener, cx) {
+            Poll::Ready(result) => Poll::Ready(result.map_err(|RecvError| RecvTimeoutError::Closed)),
+            Poll::Pending if self.deadline.has_passed() => Poll::Ready(Err(RecvTimeoutError::Timeout)),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn deadline(&self) -> Deadline {
+        self.deadline
+    }
+}
+
+/// Waits for an event. See [`Receiver::recv_async`].
+#[must_use = "a future does nothing unless it is awaited"]
+pub struct Recv<'a, E: Delivered> {
+    timed: Timed<Receiving<'a, E>>,
+}
+
+impl<E: Delivered> Future for Recv<'_, E> {
+    type Output = Result<E, RecvError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.timed).poll(cx).map(|result| result.map_err(|_| RecvError))
+    }
+}
+
+impl<E: Delivered> fmt::Debug for Recv<'_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recv").finish_non_exhaustive()
+    }
+}
+
+/// Blocking iterator. See [`Receiver::iter`].
+#[derive(Debug)]
+pub struct Iter<'a, E: Delivered> {
+    receiver: &'a mut Receiver<E>,
+}
+
+impl<E: Delivered> Iterator for Iter<'_, E> {
+    type Item = E;
+
+    fn next(&mut self) -> Option<E> {
+        self.receiver.recv().ok()
+    }
+}
+
+/// Iterator over what is queued. See [`Receiver::try_iter`].
+#[derive(Debug)]
+pub struct TryIter<'a, E: Delivered> {
+    receiver: &'a mut Receiver<E>,
+}
+
+impl<E: Delivered> Iterator for TryIter<'_, E> {
+    type Item = E;
+
+    fn next(&mut self) -> Option<E> {
+        self.receiver.try_recv().ok()
+    }
+}
+
+/// A receiver that is consumed by iterating, blocking for each event.
+#[derive(Debug)]
+pub struct IntoIter<E: Delivered> {
+    receiver: Receiver<E>,
+}
+
+impl<E: Delivered> Iterator for IntoIter<E> {
+    type Item = E;
+
+    fn next(&mut self) -> Option<E> {
+        self.receiver.recv().ok()
+    }
+}
+
+impl<E: Delivered> IntoIterator for Receiver<E> {
+    type Item = E;
+    type IntoIter = IntoIter<E>;
+
+    fn into_iter(self) -> IntoIter<E> {
+        IntoIter { receiver: self }
+    }
+}
+
+impl<'a, E: Delivered> IntoIterator for &'a mut Receiver<E> {
+    type Item = E;
+    type IntoIter = Iter<'a, E>;
+
+    fn into_iter(self) -> Iter<'a, E> {
+        self.iter()
+    }
+}
+
+/// A receiver as a stream. See [`Receiver::into_stream`].
+#[must_use = "a stream does nothing unless it is polled"]
+pub struct EventStream<E: Delivered> {
+    receiver: Receiver<E>,
+    listener: Option<EventListener>,
+}
+
+impl<E: Delivered> EventStream<E> {
+    /// Returns the receiver again.
+    pub fn into_receiver(self) -> Receiver<E> {
+        self.receiver
+    }
+
+    /// Returns the handle of the subscription.
+    #[must_use]
+    pub fn subscription(&self) -> &Subscription {
+        self.receiver.subscription()
+    }
+}
+
+impl<E: Delivered> Stream for EventStream<E> {
+    type Item = E;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<E>> {
+        let Self { receiver, listener } = &mut *self;
+        receiver.poll_next(listener, cx).map(Result::ok)
+    }
+}
+
+impl<E: Delivered> fmt::Debug for EventStream<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventStream").field("subscription", self.subscription()).finish_non_exhaustive()
+    }
+}
+
+/// Waits for one event that matches a pattern. See [`EventBus::expect`](crate::EventBus::expect).
+///
+/// # Cancel safety
+///
+/// The subscription was made by the call, so that no event is missed before the first poll. Dropping
+/// this cancels it.
+#[must_use = "await it, or call `wait()`"]
+pub struct Expect<E: Delivered> {
+    timed: Timed<Expecting<E>>,
+}
+
+struct Expecting<E: Delivered> {
+    receiver: Receiver<E>,
+    deadline: Deadline,
+    listener: Option<EventListener>,
+}
+
+impl<E: Delivered> Expect<E> {
+    pub(crate) fn new(receiver: Receiver<E>, timeout: Duration, timer: Arc<Timer>) -> Self {
+        let wait = Expecting { receiver, deadline: Deadline::after(timeout), listener: None };
+        Self { timed: Timed::new(wait, timer) }
+    }
+
+    /// Waits in this thread.
+    ///
+    /// # Errors
+    ///
+    /// As awaiting it.
+    ///
+    /// # Blocking
+    ///
+    /// Parks the thread, at most for the timeout.
+    pub fn wait(self) -> Result<E, RecvTimeoutError> {
+        block_on(&mut self.timed.into_wait())
+    }
+}
+
+impl<E: Delivered> Wait for Expecting<E> {
+    type Output = Result<E, RecvTimeoutError>;
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.receiver.poll_next(&mut self.listener, cx) {
+            Poll::Ready(result) => Poll::Ready(result.map_err(|RecvError| RecvTimeoutError::Closed)),
+            Poll::Pending if self.deadline.has_passed() => Poll::Ready(Err(RecvTimeoutError::Timeout)),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn deadline(&self) -> Deadline {
+        self.deadline
+    }
+}
+
+impl<E: Delivered> Future for Expect<E> {
+    type Output = Result<E, RecvTimeoutError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.timed).poll(cx)
+    }
+}
+
+impl<E: Delivered> fmt::Debug for Expect<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Expect").finish_non_exhaustive()
+    }
+}

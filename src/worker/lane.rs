@@ -1,0 +1,292 @@
+//! A lane runs the handlers of one subscription one after the other: take, handle, count, rest.
+//!
+//! A subscription with concurrency n has n lanes. A lane is run by the worker pool, or polled by the
+//! application's runtime (`spawn.rs`); either way it is a task with a run state, and this file is the
+//! one place where events leave a queue for a handler.
+//!
+//! # The run state
+//!
+//! | state | meaning | left by |
+//! |---|---|---|
+//! | IDLE | nothing to do | `Lanes::wake`, which queues the lane |
+//! | QUEUED | scheduled, will run | the worker that picks it up |
+//! | RUNNING | a worker is in it | that worker |
+//! | NOTIFIED | running, and its handler's waker was called meanwhile | that worker, which polls again |
+//! | WAITING | its handler's future is pending | the waker, which queues the lane |
+//!
+//! All changes are read-modify-writes with `AcqRel`: what one worker did in a lane is visible to the
+//! worker that runs it next.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, Wake, Waker};
+
+use super::spawn::Spawned;
+use super::{Pool, Task, Worker};
+use crate::dispatch::{Consumer, Next, Running, Slot};
+use crate::event::AnyEvent;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU8, Ordering};
+
+/// Nothing to do; a new event wakes the lane.
+const IDLE: u8 = 0;
+/// In a ready queue, or handed to the application's runtime.
+const QUEUED: u8 = 1;
+/// Being run.
+const RUNNING: u8 = 2;
+/// Being run, and its handler wants to be polled again.
+const NOTIFIED: u8 = 3;
+/// Its handler's future is pending.
+const WAITING: u8 = 4;
+
+/// After so many events a lane goes to the back of the queue, so that no subscription keeps a worker
+/// to itself (I2).
+const BATCH: usize = 64;
+
+/// After so many events it gives way if others wait.
+const FAIR_BATCH: usize = 16;
+
+/// The part of a lane that knows its handler.
+pub(crate) trait Body: Send {
+    /// Handles an event. Pending: the handler's future has to be polled on with `resume`.
+    fn start(&mut self, slot: &Arc<Slot>, event: AnyEvent, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Polls a handler's future on.
+    fn resume(&mut self, slot: &Arc<Slot>, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Says whether a handler's future is pending.
+    fn is_busy(&self) -> bool;
+
+    /// Drops a pending future and counts it as failed: nobody will poll it again.
+    fn abandon(&mut self, slot: &Arc<Slot>);
+}
+
+/// One unit of a subscription's concurrency.
+pub(crate) struct Lane {
+    slot: Weak<Slot>,
+    state: AtomicU8,
+    /// Taken out while the lane runs, so that no lock is held over a handler.
+    body: Mutex<Option<Box<dyn Body>>>,
+    place: Place,
+    home: usize,
+}
+
+/// Who runs a lane.
+pub(crate) enum Place {
+    Pool(Arc<Pool>),
+    Spawned(Spawned),
+}
+
+/// Why a lane stopped running for now.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Stopped {
+    /// Nothing to do, or the handler is pending: somebody will queue it.
+    Rests,
+    /// It has more to do and gives way.
+    GivesWay,
+    /// The subscription is gone.
+    Ended,
+}
+
+impl Lane {
+    pub(crate) fn new(slot: Weak<Slot>, body: Box<dyn Body>, place: Place, home: usize) -> Arc<Self> {
+        Arc::new(Self { slot, state: AtomicU8::new(IDLE), body: Mutex::new(Some(body)), place, home })
+    }
+
+    /// Queues the lane if it is idle; false if it is not.
+    fn wake_if_idle(self: &Arc<Self>) -> bool {
+        let idle = self.state.compare_exchange(IDLE, QUEUED, Ordering::AcqRel, Ordering::Acquire).is_ok();
+        if idle {
+            self.schedule();
+        }
+        idle
+    }
+
+    fn schedule(self: &Arc<Self>) {
+        match &self.place {
+            Place::Pool(pool) => pool.schedule(Arc::clone(self) as Arc<dyn Task>),
+            Place::Spawned(spawned) => spawned.wake(),
+        }
+    }
+
+    /// Says whether somebody scheduled this lane; then it is to be driven.
+    pub(super) fn is_queued(&self) -> bool {
+        self.state.load(Ordering::Acquire) == QUEUED
+    }
+
+    /// Says whether nothing is to be done here, and no handler is pending.
+    pub(super) fn is_idle(&self) -> bool {
+        self.state.load(Ordering::Acquire) == IDLE
+    }
+
+    pub(super) fn spawned(&self) -> Option<&Spawned> {
+        match &self.place {
+            Place::Spawned(spawned) => Some(spawned),
+            Place::Pool(_) => None,
+        }
+    }
+
+    pub(super) fn slot(&self) -> Option<Arc<Slot>> {
+        self.slot.upgrade()
+    }
+
+    /// Runs the lane until it has nothing to do, or gives way.
+    pub(super) fn drive(self: &Arc<Self>, others_wait: impl Fn() -> bool) -> Stopped {
+        let Some(slot) = self.slot.upgrade() else { return Stopped::Ended };
+        self.state.store(RUNNING, Ordering::Release);
+        let Some(mut body) = self.body.lock().take() else { return Stopped::Ended };
+        let _running = Running::enter(slot.key());
+        let waker = Waker::from(Arc::clone(self));
+        let mut cx = Context::from_waker(&waker);
+        let mut handled = 0;
+        let mut pending = body.is_busy();
+        loop {
+            if pending {
+                pending = body.resume(&slot, &mut cx).is_pending();
+            }
+            if pending {
+                *self.body.lock() = Some(body);
+                if self.change(RUNNING, WAITING) {
+                    return Stopped::Rests;
+                }
+                // Woken while it was polled: poll again.
+                self.state.store(RUNNING, Ordering::Release);
+                let Some(again) = self.body.lock().take() else { return Stopped::Ended };
+                body = again;
+                continue;
+            }
+            if handled >= BATCH || (handled >= FAIR_BATCH && others_wait()) {
+                return self.give_way(body);
+            }
+            match slot.take() {
+                Next::Event(event) => {
+                    handled += 1;
+                    if slot.spec.concurrency > 1 && slot.queued() > 0 {
+                        slot.wake_consumer();
+                    }
+                    pending = body.start(&slot, event, &mut cx).is_pending();
+                }
+                Next::Paused => {
+                    if slot.park() {
+                        *self.body.lock() = Some(body);
+                        self.state.swap(IDLE, Ordering::AcqRel);
+                        if !(slot.was_unparked() && self.change(IDLE, RUNNING)) {
+                            return Stopped::Rests;
+                        }
+                        let Some(again) = self.body.lock().take() else { return Stopped::Ended };
+                        body = again;
+                    }
+                }
+                Next::Empty | Next::Cancelled => {
+                    if !slot.rest() {
+                        // Booked and not there: somebody is between two steps. Others first.
+                        if slot.is_ring_empty() {
+                            return self.give_way(body);
+                        }
+                        continue;
+                    }
+                    *self.body.lock() = Some(body);
+                    self.state.swap(IDLE, Ordering::AcqRel);
+                    // A publisher that found the lane resting but not yet idle could not queue it.
+                    if !(slot.was_woken() && self.change(IDLE, RUNNING)) {
+                        return Stopped::Rests;
+                    }
+                    let Some(again) = self.body.lock().take() else { return Stopped::Ended };
+                    body = again;
+                }
+            }
+        }
+    }
+
+    fn give_way(&self, body: Box<dyn Body>) -> Stopped {
+        *self.body.lock() = Some(body);
+        self.state.store(QUEUED, Ordering::Release);
+        Stopped::GivesWay
+    }
+
+    fn change(&self, from: u8, to: u8) -> bool {
+        self.state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// Nobody will run this lane again: its subscription ends, and a pending handler with it.
+    pub(super) fn abandon(&self) {
+        let Some(slot) = self.slot.upgrade() else { return };
+        slot.cancel(crate::event::DropReason::Cancelled);
+        // The body is not here while a worker is in the lane; then the handler comes to its end.
+        let body = self.body.lock().take();
+        if let Some(mut body) = body {
+            body.abandon(&slot);
+        }
+        slot.after_run();
+    }
+}
+
+impl Task for Lane {
+    fn run(self: Arc<Self>, worker: &Worker<'_>) {
+        if self.drive(|| worker.others_wait()) == Stopped::GivesWay {
+            worker.again(self);
+        }
+    }
+
+    fn home(&self) -> usize {
+        self.home
+    }
+}
+
+impl Wake for Lane {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    /// A handler's future can go on.
+    fn wake_by_ref(self: &Arc<Self>) {
+        loop {
+            if self.change(WAITING, QUEUED) {
+                return self.schedule();
+            }
+            if self.change(RUNNING, NOTIFIED) {
+                return;
+            }
+            // Neither: it is queued, notified, or idle with no future. Unless it changed just now.
+            if !matches!(self.state.load(Ordering::Acquire), WAITING | RUNNING) {
+                return;
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lane").field("state", &self.state).field("home", &self.home).finish_non_exhaustive()
+    }
+}
+
+/// The lanes of one subscription: the consumer of its queue.
+pub(crate) struct Lanes(pub(crate) Box<[Arc<Lane>]>);
+
+impl Consumer for Lanes {
+    fn wake(&self) {
+        // A lane that is not idle looks at the queue again before it is.
+        let _ = self.0.iter().any(Lane::wake_if_idle);
+    }
+
+    fn closed(&self) {
+        for lane in &self.0 {
+            lane.wake_if_idle();
+        }
+    }
+
+    fn abandon(&self) {
+        for lane in &self.0 {
+            if matches!(lane.place, Place::Pool(_)) {
+                lane.abandon();
+            }
+        }
+    }
+}
+
+/// Runs user code that is only dropped: a payload, a future. Its panic is of no consequence.
+pub(crate) fn drop_guarded<T>(value: T) {
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(value)));
+}
