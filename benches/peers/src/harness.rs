@@ -31,6 +31,8 @@ pub struct Case {
     run: Box<dyn FnMut(usize) -> f64>,
     /// Events per round, found by calibration unless it was fixed.
     events: Option<usize>,
+    /// Events that a round has at least.
+    least: usize,
 }
 
 impl Case {
@@ -43,7 +45,7 @@ impl Case {
             let spent = probe::thread_cpu().saturating_sub(start);
             per_operation(spent, operations)
         };
-        Self { name: name.into(), run: Box::new(run), events: None }
+        Self { name: name.into(), run: Box::new(run), events: None, least: 1 }
     }
 
     /// Makes a contestant that uses several threads and measures wall time itself.
@@ -52,12 +54,21 @@ impl Case {
             let (spent, operations) = work(n);
             per_operation(spent, operations)
         };
-        Self { name: name.into(), run: Box::new(run), events: None }
+        Self { name: name.into(), run: Box::new(run), events: None, least: 1 }
     }
 
     /// Makes a contestant that returns its figure in nanoseconds (a latency, a cost), from `n` samples.
     pub fn figure(name: impl Into<String>, samples: usize, run: impl FnMut(usize) -> f64 + 'static) -> Self {
-        Self { name: name.into(), run: Box::new(run), events: Some(samples) }
+        Self { name: name.into(), run: Box::new(run), events: Some(samples), least: 1 }
+    }
+}
+
+impl Case {
+    /// The same contestant with at least this many events a round: for one that stalls now and then, or whose queue
+    /// would never fill in a short round.
+    pub fn at_least(mut self, events: usize) -> Self {
+        self.least = events;
+        self
     }
 }
 
@@ -85,6 +96,8 @@ pub struct Samples {
     kept: Vec<usize>,
     /// Whether noisy rounds had to be kept, because too few were quiet.
     pub noisy: bool,
+    /// The ALU probe of the rounds, worst over median.
+    pub noise: f64,
 }
 
 impl Samples {
@@ -143,13 +156,21 @@ impl Harness {
 
     /// Runs all rounds of a group.
     pub fn run(&self, mut group: Group) -> Samples {
-        let target = Duration::from_millis(if self.options.quick { 2 } else { 25 });
+        let quick = self.options.quick;
+        let target = Duration::from_millis(match (quick, group.two_core) {
+            (true, _) => 2,
+            (false, false) => 25,
+            (false, true) => 50,
+        });
         for case in &mut group.cases {
             self.watchdog.watch(group.name, &case.name);
             match &mut case.events {
-                Some(samples) if self.options.quick => *samples = (*samples / 8).max(4),
+                Some(samples) if quick => *samples = (*samples / 8).max(4),
                 Some(_) => {}
-                None => case.events = Some(calibrate(case.run.as_mut(), target)),
+                None => {
+                    let least = if quick { case.least / 16 } else { case.least };
+                    case.events = Some(calibrate(case.run.as_mut(), target).max(least));
+                }
             }
         }
         let (mut rounds, mut probes) = (Vec::new(), Vec::new());
@@ -170,7 +191,8 @@ impl Harness {
         let noisy = quiet.len() * 2 < rounds.len();
         let kept = if noisy { (0..rounds.len()).collect() } else { quiet };
         let names = group.cases.into_iter().map(|case| case.name).collect();
-        Samples { group: group.name, names, rounds, kept, noisy }
+        let noise = probes.iter().copied().fold(0.0, f64::max) / median(probes);
+        Samples { group: group.name, names, rounds, kept, noisy, noise }
     }
 }
 

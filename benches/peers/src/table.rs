@@ -127,12 +127,10 @@ impl Table {
         };
         let figures = Figures { ours: bar.ours, ours_ns: ours, peer: bar.peer, peer_ns: peer };
         let mut remark = bar.stretch.map(|stretch| format!("stretch {}", short(stretch))).unwrap_or_default();
-        if samples.noisy {
-            remark.push_str(" noisy");
-        }
         let (kept, rounds) = samples.kept();
-        if kept < rounds {
-            remark.push_str(&format!(" {kept}/{rounds} rounds"));
+        remark.push_str(&format!(" {kept}/{rounds} rounds, noise {}", short(samples.noise)));
+        if samples.noisy {
+            remark.push_str(" NOISY");
         }
         let head = figures.text(bar.number, samples.group);
         self.verdict(

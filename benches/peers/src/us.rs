@@ -169,16 +169,20 @@ fn queue(bus: &EventBus) -> Queue {
     Queue(subscription.receiver().expect("the pattern is valid"))
 }
 
-/// Opens receivers.
-pub fn receivers(subscribers: usize) -> (ByName, Vec<Queue>) {
-    let bus = crowded(EventBus::new());
-    (by_name(&bus), (0..subscribers).map(|_| queue(&bus)).collect())
+fn receivers(bus: &EventBus, subscribers: usize) -> (ByName, Vec<Queue>) {
+    (by_name(bus), (0..subscribers).map(|_| queue(bus)).collect())
+}
+
+/// S5: receivers, on a bus without other topics: these would weigh differently in each bus.
+#[cfg(feature = "memory")]
+pub fn lone_receivers(subscribers: usize) -> (ByName, Vec<Queue>) {
+    receivers(&EventBus::new(), subscribers)
 }
 
 /// S2c: receivers, by name and by handle.
 pub fn burst(subscribers: usize) -> Vec<Case> {
-    let (named, queues) = receivers(subscribers);
-    let (other, more) = receivers(subscribers);
+    let (named, queues) = receivers(&crowded(EventBus::new()), subscribers);
+    let (other, more) = receivers(&crowded(EventBus::new()), subscribers);
     vec![drive::burst("by name", (named, queues)), drive::burst("by handle", (by_handle(&other.bus), more))]
 }
 
@@ -212,7 +216,7 @@ pub fn two_cores(subscribers: usize) -> Vec<Case> {
     vec![
         pool("pool of one", false),
         pool("pool, by handle", true),
-        drive::two_cores("receivers", receivers(subscribers)),
+        drive::two_cores("receivers", receivers(&crowded(EventBus::new()), subscribers)),
     ]
 }
 
@@ -245,7 +249,7 @@ pub fn latency(seen: &Seen) -> impl FnMut(u64) + Send + 'static {
 /// S5: subscriptions with a handler on a worker, all on one topic.
 #[cfg(feature = "memory")]
 pub fn pooled(subscribers: usize) -> (EventBus, Vec<Subscription>) {
-    let bus = with_workers(1, false);
+    let bus = EventBus::builder().workers(1).build().expect("the settings are right");
     let tally = Tally::new(1);
     let subscription = |_| handlers(&bus, 1, &tally);
     let kept = (0..subscribers).flat_map(subscription).collect();

@@ -34,7 +34,7 @@ fn send(sender: &mpsc::Sender<Arc<Event>>, event: Arc<Event>) {
     match sender.try_send(event) {
         Ok(()) => {}
         Err(mpsc::error::TrySendError::Full(event)) => {
-            sender.blocking_send(event).expect("the receiver lives")
+            sender.blocking_send(event).expect("the receiver lives");
         }
         Err(mpsc::error::TrySendError::Closed(_)) => panic!("the receiver lives"),
     }

@@ -54,7 +54,8 @@ mod counted {
 
     /// Opens `MANY` subscribers, then fills their queues.
     fn queues<P: Publish, R: Receive>(open: impl Fn(usize) -> (P, Vec<R>)) -> Figures {
-        // What the first subscriber costs once is not part of the figure.
+        // What the first subscriber costs once is not part of the figure, nor what the thread keeps for itself.
+        drop(open(1));
         let (mut few, mut more) = (None, None);
         let first = measure(|| few = Some(open(1)));
         let all = measure(|| more = Some(open(MANY + 1)));
@@ -78,12 +79,14 @@ mod counted {
         Figures { idle, one: idle + first_push, full: idle + first_push + all_pushes }
     }
 
-    /// What a further subscriber takes that has nothing to drain.
-    fn subscribed<T>(open: impl Fn(usize) -> T) -> f64 {
+    /// What a further subscriber takes that has nothing to drain; the second figure is its number of blocks.
+    fn subscribed<T>(open: impl Fn(usize) -> T) -> (f64, f64) {
+        drop(open(1));
         let (mut few, mut more) = (None, None);
         let first = measure(|| few = Some(open(1)));
         let all = measure(|| more = Some(open(MANY + 1)));
-        (held(&all) - held(&first)) / MANY as f64
+        let blocks = (all.count_current - first.count_current) as f64 / MANY as f64;
+        ((held(&all) - held(&first)) / MANY as f64, blocks)
     }
 
     /// What one queued event takes where the queue exists already.
@@ -122,7 +125,7 @@ mod counted {
             return;
         }
         let crossbeam = queues(|n| one(channels::crossbeam(1, n)));
-        let ours = queues(us::receivers);
+        let ours = queues(us::lone_receivers);
         let peer = |figure| ("crossbeam-channel", figure);
         table.absolute(&Absolute {
             must: true,
@@ -153,7 +156,7 @@ mod counted {
         }
         let (mut publisher, mut receivers) = one(channels::crossbeam(1, 1));
         let theirs = event_of(&mut publisher, &mut receivers);
-        let (mut publisher, mut receivers) = us::receivers(1);
+        let (mut publisher, mut receivers) = us::lone_receivers(1);
         let ours = event_of(&mut publisher, &mut receivers);
         for (number, ours_name, figure, peer_figure, unit, limit) in [
             ("25", "event", held(&ours), held(&theirs), " B", 128.0),

@@ -2,6 +2,7 @@
 //! find them, on threads that nobody pins.
 
 use crate::drive::{threads, two_cores};
+use crate::event::CAPACITY;
 use crate::harness::{Case, Group, Harness};
 use crate::peers::channels::{self, one};
 use crate::peers::{eventador, qubit, rings, tokio_channels};
@@ -28,8 +29,9 @@ fn pinned(subscribers: usize) -> Vec<Case> {
 fn complete_buses(subscribers: usize) -> Vec<Case> {
     let mut cases = us::pool("pool of two", 2, 1, subscribers);
     cases.extend([
-        qubit::threads(subscribers),
-        threads("eventador", eventador::open(subscribers)),
+        // qubit stalls for whole milliseconds now and then, and eventador's ring should fill.
+        qubit::threads(subscribers).at_least(4 * CAPACITY),
+        threads("eventador", eventador::open(subscribers)).at_least(8 * CAPACITY),
         threads("crossbeam-channel", channels::crossbeam(1, subscribers)),
     ]);
     cases
