@@ -209,3 +209,6 @@ impl<W: Wait + Unpin> fmt::Debug for Timed<W> {
         f.debug_struct("Timed").field("deadline", &self.wait.deadline()).finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -108,7 +108,7 @@ fn a_stop_reaches_a_worker_that_goes_to_sleep() {
 
 /// Two workers and one task, which may wake one of them or none: it runs once, and both leave.
 ///
-/// Broken by a `stop` that wakes only one of the sleepers.
+/// Broken by a `stop` that clears the sleepers' bits and unparks none of them.
 #[test]
 fn two_workers_and_one_task() {
     loom::model(|| {
@@ -201,8 +201,7 @@ fn a_task_scheduled_when_the_last_worker_leaves_is_not_kept() {
 
 /// A thread blocks on a wait whose waker is woken by another: it returns.
 ///
-/// Broken by a driver that takes its count of wake-ups after the poll, and by a waker that unparks
-/// without counting when a nested call eats the token (next model).
+/// Broken by a driver that sets PARKED only after it has looked at the count.
 #[test]
 fn block_on_returns_when_it_is_woken() {
     loom::model(|| {

@@ -40,7 +40,7 @@ impl Pool {
     ///
     /// No threads asked for, a name with a NUL in it, or the system refused a thread.
     pub(crate) fn start(options: PoolOptions) -> io::Result<Arc<Self>> {
-        Self::start_with(options, |builder, body| builder.spawn(body))
+        Self::start_with(options, Builder::spawn)
     }
 
     /// As [`start`](Self::start); the tests bring a `spawn` that fails.

@@ -32,6 +32,7 @@ const DRAINING: u8 = 1;
 const DISCARDING: u8 = 2;
 
 thread_local! {
+    #[allow(clippy::missing_const_for_thread_local, reason = "loom's macro has no const form")]
     /// The pool whose worker this thread is (its address while it lives), or 0.
     static POOL_OF_THREAD: std::cell::Cell<usize> = std::cell::Cell::new(0);
 }

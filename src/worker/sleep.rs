@@ -2,7 +2,7 @@
 //!
 //! # Orderings
 //!
-//! Everything that decides about a sleep is a read-modify-write (AcqRel) of one word, so all of it is
+//! Everything that decides about a sleep is a read-modify-write (`AcqRel`) of one word, so all of it is
 //! totally ordered, and whoever comes later in that order sees what the earlier ones did before. No
 //! fence, and nothing that loom could not check.
 

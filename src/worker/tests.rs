@@ -49,6 +49,15 @@ fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// Where so many tasks wait for each other: they can only pass side by side.
+fn meeting(of: usize) -> Arc<impl Fn() + Send + Sync> {
+    let here = AtomicUsize::new(0);
+    Arc::new(move || {
+        here.fetch_add(1, Ordering::SeqCst);
+        until("the others", || here.load(Ordering::SeqCst) >= of);
+    })
+}
+
 fn patience() -> Deadline {
     Deadline::after(PATIENCE)
 }
@@ -76,15 +85,13 @@ fn ten_thousand_panicking_tasks_leave_all_workers_alive() {
         }));
     }
     until("all tasks", || ran.load(Ordering::SeqCst) == 10_000);
-    // All three are still there: three tasks that wait for each other can only run side by side.
-    let barrier = Arc::new(std::sync::Barrier::new(4));
+    // All three are still there: three tasks that wait for each other.
+    let meet = meeting(4);
     for home in 0..3 {
-        let barrier = barrier.clone();
-        pool.schedule(task(home, move |_| {
-            barrier.wait();
-        }));
+        let meet = meet.clone();
+        pool.schedule(task(home, move |_| meet()));
     }
-    barrier.wait();
+    meet();
     #[cfg(target_os = "linux")]
     assert_eq!(threads_named("tb-panic"), 3);
     pool.stop(Stop::Drain);
@@ -157,12 +164,12 @@ fn the_last_handle_may_be_dropped_on_a_worker() {
 fn two_workers_that_join_their_own_pool_do_not_wait_for_each_other() {
     let pool = pool(2, "tb-mutual");
     let (sender, receiver) = mpsc::channel();
-    let barrier = Arc::new(std::sync::Barrier::new(2));
+    let meet = meeting(2);
     for home in 0..2 {
-        let (weak, sender, barrier) = (Arc::downgrade(&pool), sender.clone(), barrier.clone());
+        let (weak, sender, meet) = (Arc::downgrade(&pool), sender.clone(), meet.clone());
         pool.schedule(task(home, move |_| {
             let pool = weak.upgrade().expect("pool");
-            barrier.wait();
+            meet();
             pool.stop(Stop::Drain);
             sender.send(pool.join(Deadline::NEVER)).expect("the test listens");
         }));
@@ -217,14 +224,12 @@ fn a_hook_that_panics_or_forgets_its_argument_costs_no_worker() {
     ];
     for hook in hooks {
         let pool = Pool::start(PoolOptions { around: Some(hook), ..options(2, "tb-bad") }).expect("threads");
-        let barrier = Arc::new(std::sync::Barrier::new(3));
+        let meet = meeting(3);
         for home in 0..2 {
-            let barrier = barrier.clone();
-            pool.schedule(task(home, move |_| {
-                barrier.wait();
-            }));
+            let meet = meet.clone();
+            pool.schedule(task(home, move |_| meet()));
         }
-        barrier.wait();
+        meet();
         pool.stop(Stop::Discard);
         assert_eq!(pool.join(patience()), 0);
     }
@@ -344,15 +349,13 @@ fn a_worker_that_never_runs_dry_helps_one_that_is_stuck() {
 #[test]
 fn a_pool_of_several_groups_uses_all_its_workers() {
     let pool = pool(100, "tb-groups");
-    let barrier = Arc::new(std::sync::Barrier::new(101));
+    let meet = meeting(101);
     // All for one home: the other groups must be woken, too.
     for _ in 0..100 {
-        let barrier = barrier.clone();
-        pool.schedule(task(0, move |_| {
-            barrier.wait();
-        }));
+        let meet = meet.clone();
+        pool.schedule(task(0, move |_| meet()));
     }
-    barrier.wait();
+    meet();
     pool.stop(Stop::Drain);
     assert_eq!(pool.join(patience()), 0);
 }
