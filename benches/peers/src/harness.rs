@@ -3,12 +3,13 @@
 //! All contestants of one group run in every round, in an order that rotates, so that whatever disturbs
 //! the machine disturbs all of them. A ratio is taken within a round; the figure that counts is the median
 //! of these ratios. Before each round a probe that only needs ALUs runs on as many threads as the scenario
-//! uses cores: a round whose probe is slow was not ours alone and is left out where enough others remain.
+//! uses cores, and during the round it is counted what other processes used: a round that was not ours alone
+//! is left out where enough others remain.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::probe;
+use crate::probe::{self, Usage};
 
 /// What the command line asks for.
 #[derive(Clone, Debug)]
@@ -23,6 +24,9 @@ pub struct Options {
 
 /// A round that is slower than the best one by more than this is not quiet.
 const QUIET: f64 = 1.15;
+
+/// Nor is one of a two-core scenario in which others used more than this share of the CPUs.
+const FOREIGN: f64 = 0.1;
 
 /// One contestant: publishes about `n` events, says how long that took and how many operations it was.
 pub struct Case {
@@ -98,6 +102,8 @@ pub struct Samples {
     pub noisy: bool,
     /// The ALU probe of the rounds, worst over median.
     pub noise: f64,
+    /// The share of all CPUs that other processes used, median of the rounds.
+    pub foreign: f64,
 }
 
 impl Samples {
@@ -173,9 +179,10 @@ impl Harness {
                 }
             }
         }
-        let (mut rounds, mut probes) = (Vec::new(), Vec::new());
+        let (mut rounds, mut probes, mut foreign) = (Vec::new(), Vec::new(), Vec::new());
         for round in 0..self.options.rounds {
             probes.push(probe::alu(if group.two_core { 2 } else { 1 }));
+            let usage = Usage::now();
             let mut figures = vec![0.0; group.cases.len()];
             for step in 0..group.cases.len() {
                 let index = (round + step) % group.cases.len();
@@ -184,15 +191,19 @@ impl Harness {
                 figures[index] = (case.run)(case.events.unwrap_or(1));
             }
             rounds.push(figures);
+            foreign.push(usage.foreign().unwrap_or(0.0));
         }
         self.watchdog.rest();
         let best = probes.iter().copied().fold(f64::INFINITY, f64::min);
-        let quiet: Vec<usize> = (0..rounds.len()).filter(|&round| probes[round] <= best * QUIET).collect();
+        // One thread is charged its own CPU time; two cores are disturbed by everybody who runs.
+        let alone = |round: usize| !group.two_core || foreign[round] <= FOREIGN;
+        let quiet: Vec<usize> =
+            (0..rounds.len()).filter(|&round| probes[round] <= best * QUIET && alone(round)).collect();
         let noisy = quiet.len() * 2 < rounds.len();
         let kept = if noisy { (0..rounds.len()).collect() } else { quiet };
         let names = group.cases.into_iter().map(|case| case.name).collect();
         let noise = probes.iter().copied().fold(0.0, f64::max) / median(probes);
-        Samples { group: group.name, names, rounds, kept, noisy, noise }
+        Samples { group: group.name, names, rounds, kept, noisy, noise, foreign: median(foreign) }
     }
 }
 

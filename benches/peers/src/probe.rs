@@ -26,6 +26,40 @@ pub fn process_cpu() -> Duration {
     duration(clock_gettime(ClockId::ProcessCPUTime))
 }
 
+/// What the machine and this process have used of the CPUs up to a moment.
+pub struct Usage {
+    at: Instant,
+    machine: Option<Duration>,
+    own: Duration,
+}
+
+impl Usage {
+    /// Looks now.
+    pub fn now() -> Self {
+        Self { at: Instant::now(), machine: machine_cpu(), own: process_cpu() }
+    }
+
+    /// Says which share of all CPUs others used since `self`: 0 to 1. Nothing where the kernel does not say.
+    pub fn foreign(&self) -> Option<f64> {
+        let now = Self::now();
+        let busy = now.machine?.saturating_sub(self.machine?);
+        let foreign = busy.saturating_sub(now.own.saturating_sub(self.own));
+        let cpus = thread::available_parallelism().map_or(1, usize::from);
+        Some(foreign.as_secs_f64() / (now.at - self.at).as_secs_f64() / cpus as f64)
+    }
+}
+
+/// Reads how long all CPUs together have been busy, stolen time included; Linux counts in steps of 10 ms.
+fn machine_cpu() -> Option<Duration> {
+    let stat = std::fs::read_to_string("/proc/stat").ok()?;
+    let mut fields =
+        stat.lines().next()?.split_whitespace().skip(1).map(|field| field.parse::<u64>().unwrap_or(0));
+    let (user, nice, system, _idle, _wait) =
+        (fields.next()?, fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+    let (interrupts, soft, stolen) = (fields.next()?, fields.next()?, fields.next()?);
+    Some(Duration::from_millis((user + nice + system + interrupts + soft + stolen) * 10))
+}
+
 /// Reads a monotonic clock in nanoseconds, the same on all threads.
 #[inline]
 pub fn now() -> u64 {
@@ -59,9 +93,17 @@ pub fn alu(threads: usize) -> f64 {
         black_box((a, b, c));
         start.elapsed().as_nanos() as f64 / STEPS as f64
     }
-    let others: Vec<_> = (1..threads).map(|_| thread::spawn(spin)).collect();
-    let own = spin();
-    others.into_iter().filter_map(|other| other.join().ok()).fold(own, f64::max)
+    if threads == 1 {
+        return spin();
+    }
+    let pinned = |place| {
+        thread::spawn(move || {
+            pin(place);
+            spin()
+        })
+    };
+    let running: Vec<_> = (0..threads).map(pinned).collect();
+    running.into_iter().filter_map(|thread| thread.join().ok()).fold(0.0, f64::max)
 }
 
 fn time(mut step: impl FnMut()) -> f64 {

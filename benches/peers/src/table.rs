@@ -128,7 +128,11 @@ impl Table {
         let figures = Figures { ours: bar.ours, ours_ns: ours, peer: bar.peer, peer_ns: peer };
         let mut remark = bar.stretch.map(|stretch| format!("stretch {}", short(stretch))).unwrap_or_default();
         let (kept, rounds) = samples.kept();
-        remark.push_str(&format!(" {kept}/{rounds} rounds, noise {}", short(samples.noise)));
+        remark.push_str(&format!(
+            " {kept}/{rounds} rounds, noise {}, foreign {:.0} %",
+            short(samples.noise),
+            samples.foreign * 100.0
+        ));
         if samples.noisy {
             remark.push_str(" NOISY");
         }

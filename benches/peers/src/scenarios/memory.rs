@@ -131,9 +131,11 @@ mod counted {
             must: true,
             ..line("24", "idle receiver", ours.idle, peer(crossbeam.idle), IDLE)
         });
-        let pooled = subscribed(us::pooled);
+        let (pooled, blocks) = subscribed(us::pooled);
+        let remark = &format!("in {blocks:.1} blocks, 16 B added for each");
         table.absolute(&Absolute {
             must: true,
+            remark,
             ..line("24", "idle handler", pooled, peer(crossbeam.idle), IDLE)
         });
         table.absolute(&Absolute {
