@@ -130,7 +130,7 @@ impl<T: Send + Sync + 'static> EventBuilder<T> {
     /// [`EventBus::publish_async`](crate::EventBus::publish_async).
     pub fn publish_async(self) -> Publish<T>
     where
-        T: Serialize + Unpin,
+        T: Serialize,
     {
         let Self { hub, topic, payload, extras, wait, error } = self;
         match error {

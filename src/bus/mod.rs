@@ -238,7 +238,7 @@ impl EventBus {
     /// As [`publish`](Self::publish).
     pub fn publish_async<T>(&self, topic: impl AsRef<str>, payload: T) -> Publish<T>
     where
-        T: Serialize + Send + Sync + Unpin + 'static,
+        T: Serialize + Send + Sync + 'static,
     {
         Publish::new(self.hub(), topic.as_ref(), payload, PayloadKind::Serde, None, Deadline::NEVER)
     }

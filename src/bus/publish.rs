@@ -243,7 +243,10 @@ impl<T: Send + Sync + 'static> Publish<T> {
     }
 }
 
-impl<T: Send + Sync + Unpin + 'static> Future for Publish<T> {
+// The payload is moved out, never pinned.
+impl<T> Unpin for Publish<T> {}
+
+impl<T: Send + Sync + 'static> Future for Publish<T> {
     type Output = Result<Receipt, PublishError<T>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {

@@ -94,6 +94,11 @@ impl Chunks {
         Some((outer, inner))
     }
 
+    /// Says whether two lists are one and the same.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.chunks, &other.chunks)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.len
     }
@@ -117,9 +122,15 @@ pub(crate) struct SubscriberList {
     pub(super) targets: Box<[Target]>,
     queues: bool,
     inline: bool,
+    timed: bool,
 }
 
 impl SubscriberList {
+    /// A list of literal subscriptions alone, which shares their chunks.
+    pub(crate) fn of_literals(generation: u64, chunks: Chunks) -> Self {
+        Self::of(generation, chunks, Box::default())
+    }
+
     /// Sorts slots into a list: by registration, groups apart.
     pub(crate) fn resolve(generation: u64, mut slots: Vec<Arc<Slot>>) -> Self {
         slots.sort_unstable_by_key(|slot| slot.id);
@@ -142,33 +153,40 @@ impl SubscriberList {
     fn of(generation: u64, chunks: Chunks, targets: Box<[Target]>) -> Self {
         let queues = chunks.iter().any(|slot| !slot.is_inline());
         let inline = chunks.iter().any(|slot| slot.is_inline());
-        Self { generation, chunks, targets, queues, inline }
+        let timed = chunks.iter().any(|slot| slot.has_timeout());
+        Self { generation, chunks, targets, queues, inline, timed }
     }
 
-    /// This list with one slot more that is in no group and has the highest id.
-    pub(crate) fn with(&self, slot: Arc<Slot>) -> Self {
-        let (queues, inline) = (self.queues || !slot.is_inline(), self.inline || slot.is_inline());
+    /// This list with one slot more, which makes its chunks these: in no group, with the highest id.
+    pub(crate) fn grown(&self, chunks: Chunks, slot: &Slot) -> Self {
         Self {
             generation: self.generation,
-            chunks: self.chunks.with(slot),
+            chunks,
             targets: self.targets.clone(),
-            queues,
-            inline,
+            queues: self.queues || !slot.is_inline(),
+            inline: self.inline || slot.is_inline(),
+            timed: self.timed || slot.has_timeout(),
+        }
+    }
+
+    /// This list with one slot less, which makes its chunks these.
+    pub(crate) fn shrunk(&self, chunks: Chunks) -> Self {
+        // The flags may stay too wide: they only save a look.
+        let filled = !chunks.is_empty();
+        Self {
+            generation: self.generation,
+            chunks,
+            targets: self.targets.clone(),
+            queues: self.queues && filled,
+            inline: self.inline && filled,
+            timed: self.timed && filled,
         }
     }
 
     /// This list without one slot; `None` if it is not there.
     pub(crate) fn without(&self, id: SubscriptionId) -> Option<Self> {
         if let Some(chunks) = self.chunks.without(id) {
-            // The flags may stay too wide: they only save a look.
-            let empty = chunks.is_empty();
-            return Some(Self {
-                generation: self.generation,
-                chunks,
-                targets: self.targets.clone(),
-                queues: self.queues && !empty,
-                inline: self.inline && !empty,
-            });
+            return Some(self.shrunk(chunks));
         }
         let at = self.targets.iter().position(|target| target.members.iter().any(|slot| slot.id == id))?;
         let mut targets = self.targets.to_vec();
@@ -184,6 +202,7 @@ impl SubscriberList {
             targets: targets.into(),
             queues: self.queues,
             inline: self.inline,
+            timed: self.timed,
         })
     }
 
@@ -202,6 +221,12 @@ impl SubscriberList {
         self.inline
     }
 
+    /// Says whether the time of the call matters: a queue waits so long from there on, and inline handlers
+    /// run in between.
+    pub(super) fn needs_clock(&self) -> bool {
+        self.timed && self.inline
+    }
+
     /// Says whether some member of a group runs inline.
     pub(crate) fn has_inline_group(&self) -> bool {
         self.targets.iter().any(|target| target.members.iter().any(|slot| slot.is_inline()))
@@ -214,6 +239,14 @@ impl SubscriberList {
     /// How many are in no group.
     pub(crate) fn plain_len(&self) -> usize {
         self.chunks.len()
+    }
+
+    /// The slot with this id, if it stands here.
+    pub(super) fn find(&self, id: SubscriptionId) -> Option<&Arc<Slot>> {
+        match self.chunks.find(id) {
+            Some((outer, inner)) => Some(&self.chunks.chunks[outer][inner]),
+            None => self.targets.iter().flat_map(|target| target.members.iter()).find(|slot| slot.id == id),
+        }
     }
 
     /// Every slot, those of groups included.

@@ -6,10 +6,11 @@
 //! | `pass.rs`, `offer.rs`, `wait.rs` | the publishers' side |
 //! | `slot.rs`, `words.rs` | a subscription, and the two words of its hand-over |
 //! | `take.rs`, `close.rs` | the consumers' side, and the end |
-//! | `tally.rs`, `stripe.rs`, `roster.rs` | counters and their consistent reading |
+//! | `tally.rs`, `stripe.rs`, `ages.rs`, `roster.rs` | counters and their consistent reading |
 //! | `receipt.rs`, `observer.rs` | what publishers and observers are told |
 //! | `passing.rs`, `scope.rs` | the event on its way; what this thread is in the middle of |
 
+mod ages;
 mod close;
 mod index;
 mod list;

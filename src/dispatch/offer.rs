@@ -6,7 +6,6 @@ use super::passing::Passing;
 use super::slot::{DeliveryMode, Slot};
 use super::take::Claim;
 use crate::event::{AnyEvent, DropReason, Head, Settled};
-use crate::sync::atomic::{AtomicU32, Ordering};
 
 /// What a slot says to an event before it is offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +105,7 @@ impl Slot {
     #[inline]
     fn book(&self, tick: u32) {
         let before = self.gate.book();
-        self.note_age(before.accepted(), tick);
+        self.ages.note(before.accepted(), tick, self.ring.capacity());
         if before.is_closed() {
             self.book_late();
         }
@@ -127,21 +126,6 @@ impl Slot {
         } else {
             self.wake_consumer();
         }
-    }
-
-    /// Notes when the event with this number was published. The number is that of the booking, which
-    /// can differ from the place in the ring by the number of concurrent publishers.
-    #[inline]
-    fn note_age(&self, number: u64, tick: u32) {
-        let ages = self.ages.get_or_init(|| {
-            let mut ages = Vec::new();
-            ages.resize_with(self.ring.capacity(), || AtomicU32::new(0));
-            ages.into_boxed_slice()
-        });
-        let index = number % ages.len() as u64;
-        // Relaxed: a statistic. The index is below the length, which is a usize.
-        #[expect(clippy::cast_possible_truncation, reason = "below the length of a slice")]
-        ages[index as usize].store(tick, Ordering::Relaxed);
     }
 
     /// Offers an event without waiting.

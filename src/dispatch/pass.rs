@@ -18,6 +18,7 @@ use super::scope;
 use super::slot::{DeliveryMode, Sink, Slot};
 use super::wait::Waiting;
 use crate::event::{AnyEvent, DropReason};
+use crate::sync::clock::{self, Instant};
 
 /// Whether full queues may be waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,8 @@ pub(crate) struct Pass<'a> {
     patience: Patience,
     receipt: Receipt,
     aside: PutAside,
+    /// When the call began, if it matters.
+    began: Option<Instant>,
 }
 
 impl<'a> Pass<'a> {
@@ -48,11 +51,13 @@ impl<'a> Pass<'a> {
             patience,
             receipt: Receipt::default(),
             aside: SmallVec::new(),
+            began: None,
         }
     }
 
     /// The whole pass. `start` rotates the order: the subscriber with that number goes first.
     pub(crate) fn run(mut self, list: &SubscriberList, start: usize) -> (Receipt, PutAside) {
+        self.began = list.needs_clock().then(clock::now);
         if list.has_queues() {
             list.for_each(start, |slot| {
                 if !slot.is_inline() {
@@ -133,7 +138,7 @@ impl<'a> Pass<'a> {
             // This very handler would have to return before there is room.
             return self.refuse(slot, DropReason::Deadlock);
         }
-        self.aside.push(Waiting::new(Arc::clone(slot), event));
+        self.aside.push(Waiting::new(Arc::clone(slot), event, self.began));
     }
 
     fn refuse(&mut self, slot: &Slot, reason: DropReason) {

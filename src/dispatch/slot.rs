@@ -6,11 +6,12 @@
 use std::any::TypeId;
 use std::fmt;
 use std::panic::Location;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use event_listener::Event as Listeners;
 
+use super::ages::Ages;
 use super::observer::Hooks;
 use super::passing::Passing;
 use super::roster::Roster;
@@ -147,9 +148,7 @@ pub(crate) struct Slot {
     pub(super) stripes: Stripes,
 
     pub(super) ring: Ring<AnyEvent>,
-    /// When the queued events were published, in coarse milliseconds, by the number under which they
-    /// were booked. For statistics only.
-    pub(super) ages: OnceLock<Box<[AtomicU32]>>,
+    pub(super) ages: Ages,
     /// An event that was taken and put aside because of a pause; goes before the ring.
     pub(super) aside: Mutex<Option<AnyEvent>>,
     /// Several lanes may take at a time: then they take turns, so that starts are first in, first out.
@@ -196,7 +195,7 @@ impl Slot {
                 tally: Tally::default(),
                 stripes: Stripes::default(),
                 ring: Ring::new(spec.capacity),
-                ages: OnceLock::new(),
+                ages: Ages::default(),
                 aside: Mutex::new(None),
                 turns: (spec.concurrency > 1).then(|| Mutex::new(())),
                 budget: AtomicU64::new(spec.budget),
@@ -227,6 +226,11 @@ impl Slot {
     #[inline]
     pub(super) fn is_exclusive(&self) -> bool {
         self.turns.is_none()
+    }
+
+    /// Says whether its publishers wait for a time.
+    pub(super) fn has_timeout(&self) -> bool {
+        matches!(self.spec.mode, DeliveryMode::Timeout(_))
     }
 
     pub(crate) fn is_inline(&self) -> bool {
@@ -307,10 +311,8 @@ impl Slot {
         let taken = self.taken.view();
         let gate = self.gate.view();
         let ahead = u64::try_from(gate.ahead_of(taken)).ok().filter(|ahead| *ahead > 0)?;
-        let ages = self.ages.get()?;
-        let index = usize::try_from((gate.accepted() - ahead) % ages.len() as u64).ok()?;
-        // Relaxed: a statistic.
-        Some(clock::tick_age(ages[index].load(Ordering::Relaxed), clock::Stamp::coarse().tick_ms))
+        let tick = self.ages.of(gate.accepted() - ahead)?;
+        Some(clock::tick_age(tick, clock::Stamp::coarse().tick_ms))
     }
 }
 

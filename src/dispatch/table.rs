@@ -106,7 +106,6 @@ impl TopicTable {
 
     fn shard(&self, hash: u64) -> &Snapshot<Shard> {
         // The table inside a shard uses the low bits and the top seven.
-        #[expect(clippy::cast_possible_truncation, reason = "masked to the number of shards")]
         &self.shards[(hash >> 32) as usize & (SHARDS - 1)]
     }
 
@@ -148,27 +147,30 @@ impl TopicTable {
 
     /// Resolves an entry's list anew.
     fn resolve(&self, writer: &Writer, entry: &TopicEntry, garbage: &mut Garbage) {
-        let literal = entry.literal.lock();
-        let mut slots: Vec<_> = literal.plain.iter().cloned().collect();
-        slots.extend(literal.grouped.iter().cloned());
+        // Relaxed: only changed under the writer lock, which we hold.
+        let generation = self.generation.load(Ordering::Relaxed);
+        let mut slots = Vec::new();
         writer
             .patterns
             .for_each_match(entry.topic.as_str(), |matching| slots.extend(matching.iter().cloned()));
-        // Relaxed: only changed under the writer lock, which we hold.
-        let generation = self.generation.load(Ordering::Relaxed);
-        drop(literal);
-        self.replace(entry, SubscriberList::resolve(generation, slots), garbage);
+        let list = {
+            let literal = entry.literal.lock();
+            slots.extend(literal.grouped.iter().cloned());
+            if slots.is_empty() {
+                SubscriberList::of_literals(generation, literal.plain.clone())
+            } else {
+                slots.extend(literal.plain.iter().cloned());
+                SubscriberList::resolve(generation, slots)
+            }
+        };
+        Self::replace(entry, list, garbage);
     }
 
     /// Puts a list in an entry's place and keeps count of where each slot stands.
-    fn replace(&self, entry: &TopicEntry, list: SubscriberList, garbage: &mut Garbage) {
+    fn replace(entry: &TopicEntry, list: SubscriberList, garbage: &mut Garbage) {
         for slot in list.all() {
             slot.listed.fetch_add(1, Ordering::Relaxed);
         }
-        self.replace_counted(entry, list, garbage);
-    }
-
-    fn replace_counted(&self, entry: &TopicEntry, list: SubscriberList, garbage: &mut Garbage) {
         let old = entry.list.swap(Arc::new(list));
         for slot in old.all() {
             slot.listed.fetch_sub(1, Ordering::Relaxed);
@@ -292,14 +294,18 @@ impl TopicTable {
             && slot.spec.group.is_none()
         {
             let entry = self.literal_entry(writer, name, &mut garbage);
-            {
-                let mut literal = entry.literal.lock();
-                let grown = literal.plain.with(Arc::clone(slot));
-                garbage.literals.push(std::mem::replace(&mut literal.plain, grown));
-            }
             let list = entry.list.load();
+            // Mostly the list is that of the literal subscriptions, and grows together with it.
+            let (shared, literals) = {
+                let mut literal = entry.literal.lock();
+                let shared = list.chunks.is_same(&literal.plain);
+                let grown = literal.plain.with(Arc::clone(slot));
+                garbage.literals.push(std::mem::replace(&mut literal.plain, grown.clone()));
+                (shared, grown)
+            };
             if list.generation == self.generation.load(Ordering::Relaxed) {
-                let grown = list.with(Arc::clone(slot));
+                let chunks = if shared { literals } else { list.chunks.with(Arc::clone(slot)) };
+                let grown = list.grown(chunks, slot);
                 drop(list);
                 slot.listed.fetch_add(1, Ordering::Relaxed);
                 garbage.lists.push(entry.list.swap(Arc::new(grown)));
@@ -369,25 +375,32 @@ impl TopicTable {
         let hash = self.hash(name);
         let shard = self.shard(hash).load();
         let Some(entry) = shard.find(hash, |entry| entry.topic.as_str() == name) else { return };
+        let list = entry.list.load();
+        let mut shared = None;
         {
             let mut literal = entry.literal.lock();
             if let Some(rest) = literal.plain.without(id) {
+                shared = list.chunks.is_same(&literal.plain).then(|| rest.clone());
                 garbage.literals.push(std::mem::replace(&mut literal.plain, rest));
             }
             if let Some(at) = literal.grouped.iter().position(|slot| slot.id == id) {
                 garbage.slots.push(literal.grouped.remove(at));
             }
         }
-        Self::unlist(entry, id, garbage);
+        let rest = match shared {
+            Some(chunks) => Some(list.shrunk(chunks)),
+            None => list.without(id),
+        };
+        drop(list);
+        if let Some(rest) = rest {
+            Self::unlist(entry, rest, id, garbage);
+        }
     }
 
-    /// Takes a slot out of a resolved list, whatever its generation.
-    fn unlist(entry: &TopicEntry, id: SubscriptionId, garbage: &mut Garbage) {
-        let list = entry.list.load();
-        let Some(rest) = list.without(id) else { return };
-        drop(list);
+    /// Puts a list in an entry's place that lacks one slot, whatever its generation.
+    fn unlist(entry: &TopicEntry, rest: SubscriberList, id: SubscriptionId, garbage: &mut Garbage) {
         let old = entry.list.swap(Arc::new(rest));
-        if let Some(slot) = old.all().find(|slot| slot.id == id) {
+        if let Some(slot) = old.find(id) {
             slot.listed.fetch_sub(1, Ordering::Relaxed);
         }
         garbage.lists.push(old);
@@ -402,7 +415,10 @@ impl TopicTable {
                 return;
             }
             for entry in snapshot.load().iter() {
-                Self::unlist(entry, slot.id, garbage);
+                let rest = entry.list.load().without(slot.id);
+                if let Some(rest) = rest {
+                    Self::unlist(entry, rest, slot.id, garbage);
+                }
             }
         }
     }

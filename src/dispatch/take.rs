@@ -165,14 +165,14 @@ impl Slot {
         let timing = Timing::start(&self.hooks);
         let result = catch_unwind(AssertUnwindSafe(handler))
             .unwrap_or_else(|payload| Err(HandlerError::panicked(payload)));
-        self.finish(event, &timing, result);
+        self.finish(event, &timing, result.as_ref().err());
     }
 
     /// Counts the end of a handler, tells observers and whoever waits for the event's completion.
     #[inline]
-    pub(crate) fn finish(self: &Arc<Self>, event: &Head, timing: &Timing, result: Result<(), HandlerError>) {
-        self.tally.ended.deliver(result.is_err(), self.is_exclusive());
-        self.conclude(event, timing, result.as_ref().err());
+    pub(crate) fn finish(self: &Arc<Self>, event: &Head, timing: &Timing, error: Option<&HandlerError>) {
+        self.tally.ended.deliver(error.is_some(), self.is_exclusive());
+        self.conclude(event, timing, error);
     }
 
     /// What follows the count of a handler's end: observers, quarantine, the event's completion.

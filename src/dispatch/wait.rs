@@ -18,7 +18,7 @@ use super::pass::PutAside;
 use super::receipt::Receipt;
 use super::slot::{DeliveryMode, Slot, SubscriptionKind};
 use crate::event::{AnyEvent, DropReason, Head};
-use crate::sync::clock::Deadline;
+use crate::sync::clock::{self, Deadline, Instant};
 use crate::sync::park::Wait;
 
 /// An event that waits for room in one queue.
@@ -28,19 +28,24 @@ pub(crate) struct Waiting {
     slot: Arc<Slot>,
     /// `None` once it came to an end.
     event: Option<AnyEvent>,
+    /// When the call began, if that was noted.
+    began: Option<Instant>,
     deadline: Deadline,
     listener: Option<EventListener>,
 }
 
 impl Waiting {
-    pub(super) fn new(slot: Arc<Slot>, event: AnyEvent) -> Self {
-        Self { slot, event: Some(event), deadline: Deadline::NEVER, listener: None }
+    pub(super) fn new(slot: Arc<Slot>, event: AnyEvent, began: Option<Instant>) -> Self {
+        Self { slot, event: Some(event), began, deadline: Deadline::NEVER, listener: None }
     }
 
     /// Fixes the deadline: the slot's own, and that of the publish call.
     fn set_deadline(&mut self, call: Deadline) {
         self.deadline = match self.slot.spec.mode {
-            DeliveryMode::Timeout(limit) => Deadline::after(limit).earlier(call),
+            DeliveryMode::Timeout(limit) => {
+                let began = self.began.unwrap_or_else(clock::now);
+                Deadline::after_from(began, limit).earlier(call)
+            }
             _ => call,
         };
     }

@@ -141,11 +141,11 @@ impl<E, F, Fut> AsyncBody<E, F, Fut> {
     }
 
     /// Ends the current event.
-    fn end(&mut self, slot: &Arc<Slot>, result: Result<(), HandlerError>) {
+    fn end(&mut self, slot: &Arc<Slot>, error: Option<&HandlerError>) {
         // The future first: what it holds is gone when the event counts as handled.
         let _ = catch_unwind(AssertUnwindSafe(|| self.future.as_mut().set(None)));
         if let Some((event, timing)) = self.current.take() {
-            slot.finish(event.head(), &timing, result);
+            slot.finish(event.head(), &timing, error);
             drop_guarded(event);
         }
     }
@@ -168,7 +168,7 @@ where
                 self.resume(slot, cx)
             }
             Err(payload) => {
-                self.end(slot, Err(HandlerError::panicked(payload)));
+                self.end(slot, Some(&HandlerError::panicked(payload)));
                 Poll::Ready(())
             }
         }
@@ -181,7 +181,7 @@ where
             Ok(Poll::Ready(result)) => result.into_result(),
             Err(payload) => Err(HandlerError::panicked(payload)),
         };
-        self.end(slot, result);
+        self.end(slot, result.as_ref().err());
         Poll::Ready(())
     }
 
@@ -191,7 +191,7 @@ where
 
     fn abandon(&mut self, slot: &Arc<Slot>) {
         if self.is_busy() {
-            self.end(slot, Err(HandlerError::new("the handler was dropped before it ended")));
+            self.end(slot, Some(&HandlerError::new("the handler was dropped before it ended")));
         }
     }
 }

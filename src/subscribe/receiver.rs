@@ -63,7 +63,6 @@ impl<E: Delivered> Receiver<E> {
     }
 
     /// Returns the handle of the subscription: statistics, cancel, drain.
-    #[must_use]
     pub fn subscription(&self) -> &Subscription {
         &self.subscription
     }
@@ -353,7 +352,6 @@ impl<E: Delivered> EventStream<E> {
     }
 
     /// Returns the handle of the subscription.
-    #[must_use]
     pub fn subscription(&self) -> &Subscription {
         self.receiver.subscription()
     }

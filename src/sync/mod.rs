@@ -77,6 +77,26 @@ pub(crate) mod thread {
     #[cfg(not(loom))]
     pub(crate) type JoinHandle<T> = std::thread::JoinHandle<T>;
 
+    /// A number of the calling thread. Threads are numbered as they first ask, so that neighbours in time
+    /// differ; of `std` under loom too, where no protocol depends on it.
+    #[inline]
+    pub(crate) fn number() -> usize {
+        use std::cell::Cell;
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        std::thread_local! {
+            static MINE: Cell<usize> = const { Cell::new(usize::MAX) };
+        }
+        let mine = MINE.get();
+        if mine != usize::MAX {
+            return mine;
+        }
+        // Relaxed: any number will do.
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        MINE.set(number);
+        number
+    }
+
     /// A handle of the calling thread.
     #[cfg(not(loom))]
     pub(crate) fn current() -> Thread {

@@ -211,7 +211,7 @@ impl Shared {
     /// The next task: mostly the oldest of the own queue, else one of the others'.
     fn next(&self, me: usize, turn: u32) -> Option<Arc<dyn Task>> {
         let workers = self.ready.len();
-        if turn % HELP != 0
+        if !turn.is_multiple_of(HELP)
             && let Some(task) = self.ready[me].pop()
         {
             return Some(task);
@@ -353,7 +353,7 @@ impl Idle {
                 }
                 spin_loop();
             }
-            if since.elapsed() >= self.spin {
+            if now().saturating_duration_since(since) >= self.spin {
                 return false;
             }
             // The thread that will schedule the next task may be waiting for this core.
@@ -364,7 +364,7 @@ impl Idle {
     /// The worker was woken.
     fn awake(&mut self) {
         if let Some(since) = self.since {
-            self.is_warm = since.elapsed() <= self.spin.saturating_mul(2);
+            self.is_warm = now().saturating_duration_since(since) <= self.spin.saturating_mul(2);
         }
     }
 }
