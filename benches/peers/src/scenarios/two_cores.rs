@@ -29,7 +29,7 @@ fn pinned(subscribers: usize) -> Vec<Case> {
 fn complete_buses(subscribers: usize) -> Vec<Case> {
     let mut cases = us::pool("pool of two", 2, 1, subscribers);
     cases.extend([
-        // qubit stalls for whole milliseconds now and then, and eventador's ring should fill.
+        // qubit stalls for whole milliseconds now and then, and eventador should come to wait for its readers.
         qubit::threads(subscribers).at_least(4 * CAPACITY),
         threads("eventador", eventador::open(subscribers)).at_least(8 * CAPACITY),
         threads("crossbeam-channel", channels::crossbeam(1, subscribers)),
