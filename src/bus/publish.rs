@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use crate::dispatch::{Nested, Pass, Passing, Patience, PutAside, Receipt, SubscriberList, Unseen, Waits};
+use crate::dispatch::{Nested, Pass, Passing, Patience, Receipt, SubscriberList, Unseen, Waits};
 use crate::error::{PublishError, PublishRefusal};
 use crate::event::{DropReason, Event, Extras, PayloadKind, Raw};
 use crate::subscribe::Hub;
@@ -59,7 +59,7 @@ pub(super) fn run<T: Send + Sync + 'static>(
     kind: PayloadKind,
     extras: Option<Box<Extras>>,
     patience: Patience,
-) -> Result<(Receipt, PutAside), PublishError<T>> {
+) -> Result<Receipt, PublishError<T>> {
     if let Err(refusal) = admit(hub, &payload) {
         return Err(PublishError::new(refusal, payload));
     }
@@ -97,9 +97,9 @@ pub(super) fn pass<T: Send + Sync + 'static>(
     kind: PayloadKind,
     extras: Option<Box<Extras>>,
     patience: Patience,
-) -> Result<(Receipt, PutAside), PublishError<T>> {
+) -> Result<Receipt, PublishError<T>> {
     if list.is_empty() && extras.is_none() {
-        return Ok((Receipt::default(), PutAside::new()));
+        return Ok(Receipt::default());
     }
     let _nested = if list.has_inline() || list.has_inline_group() {
         let limit = hub.options.inline_depth;
@@ -138,13 +138,13 @@ fn pass_event<T: Send + Sync + 'static>(
     list: &SubscriberList,
     patience: Patience,
     start: usize,
-) -> (Receipt, PutAside) {
+) -> Receipt {
     let passing = Passing::new(event);
-    let outcome = Pass::new(&passing, patience).run(list, start);
+    let receipt = Pass::new(&passing, patience).run(list, start);
     if let Some(completion) = event.head().completion() {
         hub.hooks.completed(completion.release());
     }
-    outcome
+    receipt
 }
 
 /// Publishes and waits in this thread.
@@ -154,14 +154,14 @@ pub(super) fn publish<T: Send + Sync + 'static>(
     payload: T,
     kind: PayloadKind,
 ) -> Result<Receipt, PublishError<T>> {
-    let (receipt, aside) = run(hub, name, payload, kind, None, Patience::Wait)?;
-    Ok(if aside.is_empty() { receipt } else { wait(hub, receipt, aside, Deadline::NEVER) })
+    let receipt = run(hub, name, payload, kind, None, Patience::Wait)?;
+    Ok(if receipt.is_settled() { receipt } else { wait(hub, receipt, Deadline::NEVER) })
 }
 
 /// Waits in this thread for the queues that were full.
 #[cold]
-pub(super) fn wait(hub: &Hub, receipt: Receipt, aside: PutAside, deadline: Deadline) -> Receipt {
-    let mut waits = Waits::new((receipt, aside), deadline);
+pub(super) fn wait(hub: &Hub, receipt: Receipt, deadline: Deadline) -> Receipt {
+    let mut waits = Waits::new(receipt, deadline);
     let Some(_blocked) = Blocked::enter(hub, &waits) else { return waits.give_up(DropReason::Deadlock) };
     block_on(&mut waits)
 }
@@ -258,15 +258,15 @@ impl<T: Send + Sync + 'static> Future for Publish<T> {
                         Ok(topic) => topic,
                         Err(error) => return Poll::Ready(Err(PublishError::new(error.into(), payload))),
                     };
-                    let (receipt, aside) =
-                        match run(&this.hub, topic.as_str(), payload, kind, extras, Patience::Wait) {
-                            Ok(outcome) => outcome,
-                            Err(error) => return Poll::Ready(Err(error)),
-                        };
-                    if aside.is_empty() {
+                    let receipt = match run(&this.hub, topic.as_str(), payload, kind, extras, Patience::Wait)
+                    {
+                        Ok(receipt) => receipt,
+                        Err(error) => return Poll::Ready(Err(error)),
+                    };
+                    if receipt.is_settled() {
                         return Poll::Ready(Ok(receipt));
                     }
-                    let waits = Waits::new((receipt, aside), deadline);
+                    let waits = Waits::new(receipt, deadline);
                     this.state = State::Waiting(Timed::new(waits, Arc::clone(&this.hub.timer)));
                 }
                 State::Waiting(mut timed) => match Pin::new(&mut timed).poll(cx) {

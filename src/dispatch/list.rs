@@ -66,7 +66,8 @@ impl Chunks {
     pub(crate) fn with(&self, slot: Arc<Slot>) -> Self {
         let len = self.len + 1;
         let Some(chunks) = &self.chunks else {
-            let slots: SmallVec<[_; FEW + 1]> = self.few.iter().cloned().chain([slot]).collect();
+            let mut slots: SmallVec<[_; FEW + 1]> = self.few.iter().cloned().chain([slot]).collect();
+            slots.sort_unstable_by_key(|slot| slot.id);
             return Self::from_sorted(&slots);
         };
         let chunks = match chunks.split_last() {
@@ -346,6 +347,6 @@ mod tests {
         for slot in &slots {
             chunks = chunks.without(slot.id).expect("it is in the list");
         }
-        assert!(chunks.is_empty() && chunks.chunks.is_empty());
+        assert!(chunks.is_empty() && chunks.iter().next().is_none());
     }
 }

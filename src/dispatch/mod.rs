@@ -33,7 +33,7 @@ pub(crate) use close::Quiet;
 pub(crate) use list::SubscriberList;
 pub use observer::{HandledDelivery, Observer};
 pub(crate) use observer::{Hooks, Timing};
-pub(crate) use pass::{Pass, Patience, PutAside};
+pub(crate) use pass::{Pass, Patience};
 pub(crate) use passing::Passing;
 pub use receipt::{NotDelivered, Problem, Receipt};
 pub(crate) use roster::Roster;

@@ -169,7 +169,7 @@ impl Slot {
         if last {
             self.cancel(DropReason::Cancelled);
         }
-        let timing = super::observer::Timing::start(&self.hooks);
+        let timing = super::observer::Timing::start(self);
         let result = {
             let _running = super::scope::Running::enter(self.key());
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| handler.call(event, self)))

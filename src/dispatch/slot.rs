@@ -143,7 +143,9 @@ pub(crate) struct Slot {
     /// The payload type of the [`Spec`].
     pub(super) wants: Option<TypeId>,
     pub(crate) sink: Sink,
-    /// Whether the [`Spec`] has a filter,
+    /// Whether somebody wants to hear of every handler's end,
+    pub(crate) watched: bool,
+    /// whether the [`Spec`] has a filter,
     pub(super) filters: bool,
     /// and a budget,
     pub(super) limited: bool,
@@ -162,6 +164,8 @@ pub(crate) struct Slot {
 
     // The rest.
     pub(super) refused: Refused,
+    /// Names this subscription across buses.
+    key: SubscriptionKey,
     pub(crate) spec: Spec,
     pub(super) roster: Arc<Roster>,
     /// Where publishers find this slot, as long as it is open. Weak: the table holds the slot.
@@ -210,6 +214,8 @@ impl Slot {
                 id,
                 gate: Gate::new(),
                 wants: spec.wants.map(|(wanted, _)| wanted),
+                key: SubscriptionKey::next(),
+                watched: hooks.watch(),
                 filters: spec.filter.is_some(),
                 limited: spec.budget != u64::MAX,
                 displaces: spec.mode == DeliveryMode::DropOldest,
@@ -241,8 +247,9 @@ impl Slot {
     }
 
     /// Names this subscription across buses.
+    #[inline]
     pub(crate) fn key(&self) -> SubscriptionKey {
-        (Arc::as_ptr(&self.roster) as usize, self.id)
+        self.key
     }
 
     /// Says whether only one thread at a time ends handlers of this subscription.

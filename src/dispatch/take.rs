@@ -164,7 +164,7 @@ impl Slot {
     /// Runs a handler with everything that belongs to it: panics are caught, the end is counted.
     #[inline]
     pub(crate) fn run(self: &Arc<Self>, event: &Head, handler: impl FnOnce() -> Result<(), HandlerError>) {
-        let timing = Timing::start(&self.hooks);
+        let timing = Timing::start(self);
         let result = catch_unwind(AssertUnwindSafe(handler))
             .unwrap_or_else(|payload| Err(HandlerError::panicked(payload)));
         self.finish(event, &timing, result.as_ref().err());
@@ -173,7 +173,7 @@ impl Slot {
     /// Counts an event that a receiver took out: its handler ends as it starts.
     #[inline(always)]
     pub(crate) fn handed_over(self: &Arc<Self>, event: &Head) {
-        let timing = Timing::start(&self.hooks);
+        let timing = Timing::start(self);
         self.finish(event, &timing, None);
     }
 
@@ -187,7 +187,7 @@ impl Slot {
     /// What follows the count of a handler's end: observers, quarantine, the event's completion.
     #[inline(always)]
     pub(super) fn conclude(self: &Arc<Self>, event: &Head, timing: &Timing, error: Option<&HandlerError>) {
-        if error.is_some() || timing.is_watched() || self.hooks.quarantine_after.is_some() {
+        if error.is_some() || self.watched {
             self.conclude_slow(event, timing, error);
         }
         if let Some(completion) = event.completion() {
