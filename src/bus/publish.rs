@@ -5,7 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use crate::dispatch::{Nested, Pass, Passing, Patience, Receipt, SubscriberList, Unseen, Waits};
 use crate::error::{PublishError, PublishRefusal};
@@ -13,6 +13,7 @@ use crate::event::{DropReason, Event, Extras, PayloadKind, Raw};
 use crate::subscribe::Hub;
 use crate::sync::atomic::Ordering;
 use crate::sync::clock::{Deadline, Stamp};
+use crate::sync::coop;
 use crate::sync::park::{Timed, block_on};
 use crate::sync::snapshot::Loaded;
 use crate::topic::{Topic, TopicError};
@@ -195,6 +196,9 @@ impl Drop for Blocked<'_> {
 
 /// Publishes an event when it is awaited. See [`EventBus::publish_async`](crate::EventBus::publish_async).
 ///
+/// Now and then the first poll is pending although there is room, so that a task that publishes in a
+/// loop lets the other tasks of its runtime run. Nobody has been offered the event then.
+///
 /// # Errors
 ///
 /// [`PublishError`] with the payload: nobody was offered the event.
@@ -251,6 +255,10 @@ impl<T: Send + Sync + 'static> Future for Publish<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
+        if matches!(this.state, State::Ready { .. }) {
+            // A task that publishes in a loop must not starve the others of its runtime.
+            ready!(coop::poll_proceed(cx));
+        }
         loop {
             match std::mem::replace(&mut this.state, State::Done) {
                 State::Ready { topic, payload, kind, extras, deadline } => {

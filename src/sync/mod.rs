@@ -12,6 +12,7 @@
 //! | [`ready`] | an unbounded queue of what is ready to run (`SegQueue`) |
 //! | [`parker`] | puts one thread to sleep and wakes it |
 //! | [`park`] | one wait for threads and tasks, with a deadline |
+//! | [`coop`] | gives way to the other tasks of a runtime now and then |
 //! | [`clock`] | the coarse clock, deadlines that cannot overflow |
 //! | [`timer`] | wakes tasks at a deadline |
 //!
@@ -24,6 +25,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub(crate) mod clock;
+pub(crate) mod coop;
 pub(crate) mod park;
 pub(crate) mod parker;
 pub(crate) mod ready;
