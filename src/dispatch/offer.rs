@@ -6,7 +6,7 @@ use super::passing::Passing;
 use super::slot::{DeliveryMode, Slot};
 use super::take::Claim;
 use crate::event::{AnyEvent, DropReason, Head, Settled};
-use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::sync::atomic::{FigureU32, Ordering};
 
 /// What a slot says to an event before it is offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,7 +135,7 @@ impl Slot {
     fn note_age(&self, number: u64, tick: u32) {
         let ages = self.ages.get_or_init(|| {
             let mut ages = Vec::new();
-            ages.resize_with(self.ring.capacity(), || AtomicU32::new(0));
+            ages.resize_with(self.ring.capacity(), || FigureU32::new(0));
             ages.into_boxed_slice()
         });
         let index = number % ages.len() as u64;

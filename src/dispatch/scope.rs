@@ -7,9 +7,13 @@ use std::cell::{Cell, RefCell};
 use smallvec::SmallVec;
 
 use crate::event::SubscriptionId;
+use crate::sync::thread::thread_local;
 
-std::thread_local! {
+thread_local! {
     static RUNNING: RefCell<SmallVec<[SubscriptionKey; 8]>> = RefCell::new(SmallVec::new());
+}
+
+thread_local! {
     static DEPTH: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -22,27 +26,25 @@ pub(crate) struct Running(());
 
 impl Running {
     pub(crate) fn enter(key: SubscriptionKey) -> Self {
-        RUNNING.with_borrow_mut(|stack| stack.push(key));
+        RUNNING.with(|stack| stack.borrow_mut().push(key));
         Self(())
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        RUNNING.with_borrow_mut(|stack| {
-            stack.pop();
-        });
+        RUNNING.with(|stack| stack.borrow_mut().pop());
     }
 }
 
 /// Says whether a handler of that subscription runs further down this thread's stack.
 pub(crate) fn is_running(key: SubscriptionKey) -> bool {
-    RUNNING.with_borrow(|stack| stack.contains(&key))
+    RUNNING.with(|stack| stack.borrow().contains(&key))
 }
 
 /// How many handlers of that subscription run further down this thread's stack.
 pub(crate) fn running_count(key: SubscriptionKey) -> u64 {
-    RUNNING.with_borrow(|stack| stack.iter().filter(|running| **running == key).count() as u64)
+    RUNNING.with(|stack| stack.borrow().iter().filter(|running| **running == key).count() as u64)
 }
 
 /// While it lives, inline handlers nest one deeper on this thread.
@@ -53,18 +55,19 @@ impl Nested {
     /// Goes one deeper, or refuses when `limit` is reached.
     #[inline]
     pub(crate) fn enter(limit: usize) -> Option<Self> {
-        let depth = DEPTH.get();
-        if depth >= limit {
-            return None;
-        }
-        DEPTH.set(depth + 1);
-        Some(Self(()))
+        DEPTH.with(|depth| {
+            if depth.get() >= limit {
+                return None;
+            }
+            depth.set(depth.get() + 1);
+            Some(Self(()))
+        })
     }
 }
 
 impl Drop for Nested {
     #[inline]
     fn drop(&mut self) {
-        DEPTH.set(DEPTH.get() - 1);
+        DEPTH.with(|depth| depth.set(depth.get() - 1));
     }
 }

@@ -22,7 +22,7 @@ use super::words::{Gate, Taken};
 use crate::error::HandlerError;
 use crate::event::{AnyEvent, SubscriptionId};
 use crate::pattern::TopicPattern;
-use crate::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, FigureU32, Ordering};
 use crate::sync::clock;
 use crate::sync::ring::Ring;
 use crate::sync::{Line, Mutex};
@@ -149,7 +149,7 @@ pub(crate) struct Slot {
     pub(super) ring: Ring<AnyEvent>,
     /// When the queued events were published, in coarse milliseconds, by the number under which they
     /// were booked. For statistics only.
-    pub(super) ages: OnceLock<Box<[AtomicU32]>>,
+    pub(super) ages: OnceLock<Box<[FigureU32]>>,
     /// An event that was taken and put aside because of a pause; goes before the ring.
     pub(super) aside: Mutex<Option<AnyEvent>>,
     /// Several lanes may take at a time: then they take turns, so that starts are first in, first out.

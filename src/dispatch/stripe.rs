@@ -7,6 +7,7 @@
 //! striped as well: the closed mark stands in the very word by which a publisher enters, so that a
 //! publisher either entered before the mark or sees it (invariant V3), and no fence is needed.
 
+#[cfg(not(loom))]
 use std::cell::Cell;
 use std::sync::OnceLock;
 
@@ -39,9 +40,24 @@ pub(crate) struct StripeSums {
 }
 
 /// One line of counters for each group of publishing threads, allocated when first needed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Stripes {
     lines: OnceLock<Box<[Line<Stripe>]>>,
+}
+
+impl Default for Stripes {
+    fn default() -> Self {
+        let lines = OnceLock::new();
+        // loom does not see that the lock orders the making of its atomics before their use: there
+        // they are made with the slot.
+        #[cfg(loom)]
+        let _ = lines.set(new_lines());
+        Self { lines }
+    }
+}
+
+fn new_lines() -> Box<[Line<Stripe>]> {
+    (0..stripe_count()).map(|_| Line::default()).collect()
 }
 
 impl Stripe {
@@ -85,7 +101,7 @@ impl Stripes {
     /// The stripe of this thread.
     #[inline]
     pub(crate) fn mine(&self) -> &Stripe {
-        let lines = self.lines.get_or_init(|| (0..stripe_count()).map(|_| Line::default()).collect());
+        let lines = self.lines.get_or_init(new_lines);
         &lines[thread_number() & (lines.len() - 1)]
     }
 
@@ -140,6 +156,7 @@ fn stripe_count() -> usize {
 }
 
 /// Threads are numbered as they first publish, so that neighbours in time get different stripes.
+#[cfg(not(loom))]
 fn thread_number() -> usize {
     use std::sync::atomic::{AtomicUsize, Ordering};
     static NEXT: AtomicUsize = AtomicUsize::new(0);
@@ -154,4 +171,11 @@ fn thread_number() -> usize {
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     MINE.set(number);
     number
+}
+
+/// The number of the model's thread, which is the same in every execution.
+#[cfg(loom)]
+fn thread_number() -> usize {
+    let id = format!("{:?}", crate::sync::thread::current().id());
+    id.trim_matches(|c: char| !c.is_ascii_digit()).parse().unwrap_or(0)
 }
