@@ -13,6 +13,8 @@
 mod close;
 mod index;
 mod list;
+#[cfg(all(test, loom))]
+pub(crate) mod models;
 mod observer;
 mod offer;
 mod pass;
