@@ -6,7 +6,7 @@ use std::task::Context;
 use loom::sync::atomic::AtomicBool;
 use loom::thread::spawn;
 
-use super::support::{Figure, close_account, inline, publish, publish_with, queue, serve, take_one, waker};
+use super::support::{Figure, close_account, inline, publish, publish_with, push, queue, serve, take_one, waker};
 use crate::dispatch::slot::DeliveryMode;
 use crate::dispatch::{Next, Quiet};
 use crate::event::{Completion, DropReason, Extras};
@@ -46,7 +46,7 @@ fn v3_no_handler_starts_after_cancel_and_wait() {
         let publisher = {
             let slot = Arc::clone(&slot);
             spawn(move || {
-                publish(&slot, 1_u64);
+                push(&slot, 1_u64);
             })
         };
         let consumer = {
@@ -59,7 +59,6 @@ fn v3_no_handler_starts_after_cancel_and_wait() {
                         Ok(())
                     });
                 }
-                slot.after_run();
                 late
             })
         };
@@ -182,13 +181,9 @@ fn c1_a_completion_is_called_once_however_the_event_ends() {
                 publish_with(&slot, 1_u64, Some(Box::new(extras))).0
             })
         };
-        let consumer = {
-            let slot = Arc::clone(&slot);
-            spawn(move || take_one(&slot).is_some())
-        };
+        let handled = take_one(&slot).is_some();
         slot.cancel(DropReason::Cancelled);
         let receipt = publisher.join().expect("publisher");
-        let handled = consumer.join().expect("consumer");
         let outcomes = std::mem::take(&mut *outcomes.lock());
         let [outcome] = &*outcomes else { panic!("called {} times", outcomes.len()) };
         assert_eq!((outcome.done, outcome.dropped.len()), {

@@ -4,6 +4,7 @@ use std::panic::Location;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 
+use crate::dispatch::offer::Push;
 use crate::dispatch::passing::Passing;
 use crate::dispatch::slot::{Consumer, DeliveryMode, InlineHandler, Sink, Slot, SlotParts, Spec, SubscriptionKind};
 use crate::dispatch::{Hooks, Next, Pass, Patience, PutAside, Receipt, Roster, SubscriberList, TopicTable};
@@ -158,17 +159,23 @@ pub(crate) fn number(event: &AnyEvent) -> u64 {
     event.payload::<Payload>().map_or_else(|| *event.payload::<u64>().expect("a number"), |it| it.number)
 }
 
-/// Takes one event, if there is one, handles it, and stops.
+/// Takes one event, if there is one, and handles it.
 pub(crate) fn take_one(slot: &Arc<Slot>) -> Option<u64> {
-    let taken = match slot.take() {
-        Next::Event(event) => {
-            slot.run(event.head(), || Ok(()));
-            Some(number(&event))
-        }
-        Next::Empty | Next::Paused | Next::Cancelled => None,
-    };
-    slot.after_run();
-    taken
+    let Next::Event(event) = slot.take() else { return None };
+    slot.run(event.head(), || Ok(()));
+    Some(number(&event))
+}
+
+/// Pushes an event without a look at who wants it: fewer steps, for models of three threads. False if
+/// the gate was closed.
+pub(crate) fn push<T: Send + Sync + 'static>(slot: &Arc<Slot>, payload: T) -> bool {
+    let topic = Topic::new("t").expect("a topic");
+    let event = Event::build(topic, Stamp::coarse(), PayloadKind::Local, None, payload);
+    match slot.push(event.into_any(), 0) {
+        Push::Accepted => true,
+        Push::Closed(_) => false,
+        Push::Full(_) => panic!("the models leave room"),
+    }
 }
 
 /// What a consumer does when it is woken: takes until there is nothing, and rests. Returns what it
