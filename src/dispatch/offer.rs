@@ -104,7 +104,7 @@ impl Slot {
 
     /// Books an event that is in the ring, and sees to it that somebody takes it out again.
     #[inline]
-    fn book(&self, tick: u32) {
+    pub(super) fn book(&self, tick: u32) {
         let before = self.gate.book();
         self.note_age(before.accepted(), tick);
         if before.is_closed() {

@@ -154,6 +154,14 @@ pub(crate) fn publish_with<T: Send + Sync + 'static>(
     outcome
 }
 
+/// The second half of a push whose first half, the look at the gate, lies in the past.
+pub(crate) fn push_late<T: Send + Sync + 'static>(slot: &Arc<Slot>, payload: T) {
+    let topic = Topic::new("t").expect("a topic");
+    let event = Event::build(topic, Stamp::coarse(), PayloadKind::Local, None, payload);
+    assert!(slot.ring.push(event.into_any()).is_ok(), "the models leave room");
+    slot.book(0);
+}
+
 /// The number of a payload.
 pub(crate) fn number(event: &AnyEvent) -> u64 {
     event.payload::<Payload>().map_or_else(|| *event.payload::<u64>().expect("a number"), |it| it.number)
