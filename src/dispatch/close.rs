@@ -36,13 +36,16 @@ impl Slot {
         self.tripped.notify(usize::MAX);
         if first {
             self.tell_consumer_closed();
-            self.announce_quiet();
         }
+        // Not only by the first: of two who cancel at a time, either may have discarded the last event.
+        self.announce_quiet();
         first
     }
 
     /// Wakes those who wait for the last handler to end, if it has.
     pub(super) fn announce_quiet(&self) {
+        // A read-modify-write: of two that end at a time, the later one here sees the other's count.
+        self.gate.touch();
         if self.is_quiet(0) {
             self.quiet.notify(usize::MAX);
             self.roster.retire(self);

@@ -14,6 +14,8 @@ mod ages;
 mod close;
 mod index;
 mod list;
+#[cfg(all(test, loom))]
+pub(crate) mod models;
 mod observer;
 mod offer;
 mod pass;

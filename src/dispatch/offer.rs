@@ -103,7 +103,7 @@ impl Slot {
 
     /// Books an event that is in the ring, and sees to it that somebody takes it out again.
     #[inline(always)]
-    fn book(&self, tick: u32) {
+    pub(super) fn book(&self, tick: u32) {
         let before = self.gate.book();
         self.ages.note(before.accepted(), tick, self.ring.capacity());
         if before.is_closed() {

@@ -6,6 +6,8 @@
 
 use std::cell::Cell;
 
+use crate::sync::thread::thread_local;
+
 /// The deepest that inline handlers may be allowed to nest.
 pub(crate) const MAX_DEPTH: usize = 128;
 
@@ -34,7 +36,7 @@ struct Stack {
     depth: Cell<usize>,
 }
 
-std::thread_local! {
+thread_local! {
     static STACK: Stack = const {
         Stack { keys: [const { Cell::new(SubscriptionKey::NONE) }; REMEMBERED], len: Cell::new(0), depth: Cell::new(0) }
     };

@@ -21,7 +21,7 @@ use crate::event::SubscriptionId;
 use crate::pattern::TopicPattern;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::snapshot::{Loaded, Snapshot};
-use crate::sync::{Line, Mutex};
+use crate::sync::{Line, Mutex, hash_keys};
 use crate::topic::{Topic, TopicError};
 
 /// How many shards the table of topics has: a change copies one shard, so with 100,000 topics about
@@ -104,7 +104,7 @@ impl TopicTable {
     pub(crate) fn new(cap: usize) -> Self {
         let empty = Arc::new(Shard::new());
         Self {
-            hasher: ahash::RandomState::new(),
+            hasher: hash_keys(),
             shards: (0..SHARDS).map(|_| Snapshot::new(Arc::clone(&empty))).collect(),
             generation: Line(AtomicU64::new(0)),
             seen: (0..SEEN).map(|_| AtomicU32::new(0)).collect(),

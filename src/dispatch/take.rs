@@ -10,6 +10,7 @@ use super::slot::Slot;
 use crate::error::HandlerError;
 use crate::event::{AnyEvent, DropReason, Head, Settled};
 use crate::sync::atomic::Ordering;
+use crate::sync::thread::yield_now;
 
 /// What a consumer finds when it asks for the next event.
 #[derive(Debug)]
@@ -86,8 +87,16 @@ impl Slot {
             return (Look::Discard(event), wake);
         }
         if before.is_paused() {
-            *self.aside.lock() = Some(event);
+            // The publisher may stand between its push and its booking. It counts as offered from the
+            // take on, and would not if the take were undone before the booking (C2).
+            while self.gate.view().ahead_of(self.taken.view()) < 0 {
+                yield_now();
+            }
+            // Under the lock: who finds the event finds it marked, and books it once.
+            let mut aside = self.aside.lock();
+            *aside = Some(event);
             let now = self.taken.put_aside();
+            drop(aside);
             // The canceller may have looked aside before the event was there.
             return (if now.is_cancelled() { Look::Cancelled } else { Look::Paused }, wake);
         }

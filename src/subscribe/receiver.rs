@@ -210,7 +210,8 @@ impl<E: Delivered> Receiver<E> {
                 None => *listener = Some(self.bell.0.listen()),
                 Some(waits) => match Pin::new(waits).poll(cx) {
                     Poll::Ready(()) => *listener = None,
-                    Poll::Pending if slot.is_paused() || slot.rest() => {
+                    // Parked in a pause, or else `resume` would not know that there is somebody to wake.
+                    Poll::Pending if slot.park() || slot.rest() => {
                         // A close between the look and the listening shows here.
                         if slot.is_closed() && !slot.is_paused() {
                             *listener = None;
