@@ -47,11 +47,11 @@ fn c1_every_event_is_accounted_for_under_stress() {
     while sum.deliveries < target {
         let shape = Shape::new(number, target.div_ceil(rounds as u64), &mut rng);
         if target > DELIVERIES {
-            println!("round: {shape:?}");
+            println!("round {number}: {shape}");
         }
         let account = round::run(&shape, &mut rng, &guard);
         if target > DELIVERIES {
-            println!("{account}");
+            println!("  {account}");
         }
         sum.add(&account);
         number += 1;

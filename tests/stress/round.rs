@@ -87,6 +87,14 @@ impl Shape {
     }
 }
 
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { workers, ways, topics, churners, rotate, plans, each } = self;
+        write!(f, "{} subscriptions, {workers} workers, {topics} topics, {churners} churners", plans.len())?;
+        write!(f, "{}, {each} events of each {ways:?}", if *rotate { ", rotating" } else { "" })
+    }
+}
+
 /// What a round came to.
 #[derive(Debug, Default)]
 pub(crate) struct Account {
