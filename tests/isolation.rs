@@ -224,6 +224,36 @@ fn o4_with_rotation_each_subscriber_is_first_equally_often() {
     drop(subscriptions);
 }
 
+#[test]
+fn o4_topics_that_are_published_in_turn_rotate_each() {
+    const TURNS: usize = 200;
+    let _guard = watchdog("o4 topics");
+    let bus = EventBus::builder().rotate_order().build().expect("build");
+    let topics = ["a", "b"];
+    let firsts: Arc<[[AtomicUsize; 2]; 2]> = Arc::default();
+    let subscriptions: Vec<_> = (0..4)
+        .map(|number| {
+            let (topic, member) = (number / 2, number % 2);
+            let firsts = Arc::clone(&firsts);
+            bus.subscribe_local::<AtomicBool>(topics[topic])
+                .handle_inline(move |taken| {
+                    if !taken.swap(true, Ordering::AcqRel) {
+                        firsts[topic][member].fetch_add(1, Ordering::AcqRel);
+                    }
+                })
+                .expect("subscribe")
+        })
+        .collect();
+    for turn in 0..2 * TURNS {
+        bus.publish_local(topics[turn % 2], AtomicBool::new(false)).expect("publish");
+    }
+    for of_topic in firsts.iter() {
+        let of_topic = [&of_topic[0], &of_topic[1]].map(|count| count.load(Ordering::Acquire));
+        assert!(of_topic.iter().all(|count| *count > TURNS / 4), "{of_topic:?}");
+    }
+    drop(subscriptions);
+}
+
 /// Uses everything that a bus offers; none of it may wait for the stuck subscription.
 fn use_the_bus(bus: &EventBus, events: u64) {
     let pooled = bus.subscribe::<u64>("n").capacity(1024).handle(|_| ()).expect("subscribe");
