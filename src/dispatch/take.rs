@@ -145,7 +145,7 @@ impl Slot {
     /// Counts an accepted event that no handler gets.
     pub(super) fn discard(&self, event: &AnyEvent) {
         let reason = self.reason();
-        self.tally.ended.drop(reason);
+        self.ended.drop(reason);
         if let Some(completion) = event.head().completion() {
             self.hooks.completed(completion.settle(Settled::Dropped(self.id, reason)));
         }
@@ -180,7 +180,7 @@ impl Slot {
     /// Counts the end of a handler, tells observers and whoever waits for the event's completion.
     #[inline(always)]
     pub(crate) fn finish(self: &Arc<Self>, event: &Head, timing: &Timing, error: Option<&HandlerError>) {
-        self.tally.ended.deliver(error.is_some(), self.is_exclusive());
+        self.ended.deliver(error.is_some(), self.is_exclusive());
         self.conclude(event, timing, error);
     }
 
