@@ -40,7 +40,7 @@ fn c1_every_event_is_accounted_for_under_stress() {
     let seed = seed();
     let mut rng = Rng::new(seed);
     // Each round begins and ends threads, and judges every event: so many that shapes differ, and no more.
-    let rounds = if target < 1_000_000 { 10 } else { 25 };
+    let rounds = if target < 1_000_000 { 10 } else { 50 };
     let mut sum = Account::default();
     let mut number = rng.below(120);
     let last = number + 20 * rounds;
