@@ -113,7 +113,7 @@ pub(super) fn pass<T: Send + Sync + 'static>(
     };
     let start = if hub.options.rotate && list.plain_len() > 0 {
         // Relaxed: turns need not be in step with anything.
-        hub.turn.fetch_add(1, Ordering::Relaxed) as usize % list.plain_len()
+        first_in_turn(hub.turn.fetch_add(1, Ordering::Relaxed), list.plain_len())
     } else {
         0
     };
@@ -130,6 +130,19 @@ pub(super) fn pass<T: Send + Sync + 'static>(
             pass_event(hub, &event, list, patience, start)
         }
     })
+}
+
+/// Who goes first in this turn: in as many turns as there are subscribers, each of them once.
+///
+/// All topics share the count of turns. Each such round begins with another subscriber, drawn by a hash, or
+/// else topics that are published in a fixed cycle would find the same subscriber first each time.
+fn first_in_turn(turn: u32, subscribers: usize) -> usize {
+    let round = u64::from(turn) / subscribers as u64;
+    // The middle of splitmix64.
+    let mixed = round.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let first = (u64::from(turn) + (mixed >> 32)) % subscribers as u64;
+    usize::try_from(first).unwrap_or(0)
 }
 
 #[inline]
@@ -294,5 +307,31 @@ impl<T: Send + Sync + 'static> Future for Publish<T> {
 impl<T> fmt::Debug for Publish<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Publish").finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::first_in_turn;
+
+    #[test]
+    fn o4_rotation_is_even_for_one_topic_and_starves_nobody_in_a_cycle_of_topics() {
+        for subscribers in 1..=12_usize {
+            let count = |stride: u32, offset: u32, turns: usize| {
+                let mut firsts = vec![0_usize; subscribers];
+                for turn in (offset..).step_by(stride as usize).take(turns) {
+                    firsts[first_in_turn(turn, subscribers)] += 1;
+                }
+                firsts
+            };
+            assert!(count(1, 0, 50 * subscribers).iter().all(|firsts| *firsts == 50));
+            for stride in 2..=64 {
+                for offset in [0, 1, stride / 2] {
+                    // A third of an equal share at the least, of 200 each.
+                    let firsts = count(stride, offset, 200 * subscribers);
+                    assert!(firsts.iter().all(|firsts| *firsts > 66), "{subscribers}, {stride}: {firsts:?}");
+                }
+            }
+        }
     }
 }

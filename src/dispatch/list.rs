@@ -66,8 +66,8 @@ impl Chunks {
     pub(crate) fn with(&self, slot: Arc<Slot>) -> Self {
         let len = self.len + 1;
         let Some(chunks) = &self.chunks else {
-            let mut slots: SmallVec<[_; FEW + 1]> = self.few.iter().cloned().chain([slot]).collect();
-            slots.sort_unstable_by_key(|slot| slot.id);
+            let mut slots: SmallVec<[_; FEW + 1]> = self.few.iter().cloned().collect();
+            slots.insert(slots.partition_point(|other: &Arc<Slot>| other.id < slot.id), slot);
             return Self::from_sorted(&slots);
         };
         let chunks = match chunks.split_last() {
@@ -341,12 +341,14 @@ mod tests {
         let mut chunks = Chunks::default();
         for number in order {
             chunks = chunks.with(Arc::clone(&slots[number]));
-            assert!(chunks.chunks.iter().all(|chunk| chunk.len() <= CHUNK));
+            assert!(chunks.chunks.iter().flat_map(|chunks| chunks.iter()).all(|chunk| chunk.len() <= CHUNK));
+            let ids: Vec<_> = chunks.iter().map(|slot| slot.id).collect();
+            assert!(ids.is_sorted(), "{ids:?}");
         }
         assert!(chunks.iter().map(|slot| slot.id).eq(slots.iter().map(|slot| slot.id)));
         for slot in &slots {
             chunks = chunks.without(slot.id).expect("it is in the list");
         }
-        assert!(chunks.is_empty() && chunks.iter().next().is_none());
+        assert!(chunks.is_empty() && chunks.few.is_empty() && chunks.chunks.is_none());
     }
 }
