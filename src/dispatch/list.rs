@@ -54,11 +54,13 @@ impl Chunks {
         Self { chunks: slots.chunks(CHUNK).map(Arc::from).collect(), len: slots.len() }
     }
 
-    /// This list with one slot more, whose id is above all others.
+    /// This list with one slot more. Its id is above all others, unless a subscription that was made at the
+    /// same time got here first.
     #[must_use]
     pub(crate) fn with(&self, slot: Arc<Slot>) -> Self {
         let len = self.len + 1;
         let chunks = match self.chunks.split_last() {
+            Some((last, _)) if last[last.len() - 1].id > slot.id => self.chunks_with_late(slot),
             Some((last, front)) if last.len() < CHUNK => {
                 let grown: Chunk = last.iter().cloned().chain([slot]).collect();
                 front.iter().cloned().chain([grown]).collect()
@@ -66,6 +68,21 @@ impl Chunks {
             _ => self.chunks.iter().cloned().chain([Arc::from([slot])]).collect(),
         };
         Self { chunks, len }
+    }
+
+    /// The chunks with a slot that belongs before the last one.
+    #[cold]
+    fn chunks_with_late(&self, slot: Arc<Slot>) -> Arc<[Chunk]> {
+        let outer = self.chunks.partition_point(|chunk| chunk[chunk.len() - 1].id < slot.id);
+        let mut grown = self.chunks[outer].to_vec();
+        grown.insert(grown.partition_point(|other| other.id < slot.id), slot);
+        let (front, back) = (&self.chunks[..outer], &self.chunks[outer + 1..]);
+        front
+            .iter()
+            .cloned()
+            .chain(grown.chunks(CHUNK).map(Chunk::from))
+            .chain(back.iter().cloned())
+            .collect()
     }
 
     /// This list without one slot; `None` if it is not there.
@@ -268,5 +285,34 @@ impl SubscriberList {
                 visit(slot);
             }
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::EventBus;
+
+    #[test]
+    fn v4_slots_that_come_out_of_order_are_found_again() {
+        let bus = EventBus::new();
+        let receivers: Vec<_> =
+            (0..3 * CHUNK + 5).map(|_| bus.subscribe_any("a").receiver().expect("a receiver")).collect();
+        let slots: Vec<_> =
+            receivers.iter().map(|receiver| Arc::clone(receiver.subscription().slot())).collect();
+        // Neighbours change places, as when two threads subscribe at the same time; and two are very late.
+        let mut order: Vec<_> = (0..slots.len()).collect();
+        order.chunks_exact_mut(2).for_each(|pair| pair.swap(0, 1));
+        order.rotate_left(2);
+        let mut chunks = Chunks::default();
+        for number in order {
+            chunks = chunks.with(Arc::clone(&slots[number]));
+            assert!(chunks.chunks.iter().all(|chunk| chunk.len() <= CHUNK));
+        }
+        assert!(chunks.iter().map(|slot| slot.id).eq(slots.iter().map(|slot| slot.id)));
+        for slot in &slots {
+            chunks = chunks.without(slot.id).expect("it is in the list");
+        }
+        assert!(chunks.is_empty() && chunks.chunks.is_empty());
     }
 }

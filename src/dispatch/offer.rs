@@ -27,7 +27,7 @@ pub(super) enum Push {
 
 impl Slot {
     /// Judges an event before the offer: does the slot take its type, and does its filter admit it?
-    #[inline]
+    #[inline(always)]
     pub(super) fn judge(&self, event: &Passing<'_>) -> Verdict {
         let gate = self.gate.view();
         if !gate.is_open() {
@@ -70,7 +70,7 @@ impl Slot {
     }
 
     /// Puts an event into the queue, if there is room.
-    #[inline]
+    #[inline(always)]
     pub(super) fn push(&self, event: AnyEvent, tick: u32) -> Push {
         if self.gate.view().is_closed() {
             return Push::Closed(event);
@@ -102,7 +102,7 @@ impl Slot {
     }
 
     /// Books an event that is in the ring, and sees to it that somebody takes it out again.
-    #[inline]
+    #[inline(always)]
     fn book(&self, tick: u32) {
         let before = self.gate.book();
         self.ages.note(before.accepted(), tick, self.ring.capacity());
@@ -129,7 +129,7 @@ impl Slot {
     }
 
     /// Offers an event without waiting.
-    #[inline]
+    #[inline(always)]
     pub(super) fn offer(&self, event: AnyEvent, tick: u32) -> Push {
         if self.spec.mode == DeliveryMode::DropOldest {
             self.push_displacing(event, tick)
@@ -147,7 +147,7 @@ impl Slot {
     }
 
     /// Runs the inline handler. `None`: the subscription was closed, or its budget is spent.
-    #[inline]
+    #[inline(always)]
     pub(super) fn run_inline(
         self: &Arc<Self>,
         handler: &dyn super::slot::InlineHandler,

@@ -8,8 +8,6 @@
 
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
 use super::list::{SubscriberList, Target};
 use super::offer::{Inline, Push, Verdict};
 use super::passing::Passing;
@@ -30,7 +28,7 @@ pub(crate) enum Patience {
 }
 
 /// Queues that were full, with the events that they shall get.
-pub(crate) type PutAside = SmallVec<[Waiting; 1]>;
+pub(crate) type PutAside = Vec<Waiting>;
 
 /// Takes one event past all subscribers of a list.
 pub(crate) struct Pass<'a> {
@@ -50,7 +48,7 @@ impl<'a> Pass<'a> {
             tick: event.head().tick(),
             patience,
             receipt: Receipt::default(),
-            aside: SmallVec::new(),
+            aside: PutAside::new(),
             began: None,
         }
     }
@@ -79,7 +77,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Judges the event for a slot and counts a refusal.
-    #[inline]
+    #[inline(always)]
     fn admit(&mut self, slot: &Slot) -> bool {
         match slot.judge(self.event) {
             Verdict::Offer => {
@@ -100,7 +98,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn offer(&mut self, slot: &Arc<Slot>) {
         if !self.admit(slot) {
             return;
@@ -146,7 +144,7 @@ impl<'a> Pass<'a> {
         self.receipt.drop_one(slot.id, reason);
     }
 
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, slot: &Arc<Slot>, handler: &dyn super::slot::InlineHandler) {
         if !self.admit(slot) {
             return;

@@ -24,7 +24,9 @@ pub struct Receipt {
     pub(super) filtered: u32,
     pub(super) skipped: u32,
     pub(super) dropped: u32,
-    pub(super) problems: Vec<Problem>,
+    /// Rare, and a receipt is handed through several calls: one word instead of three.
+    #[expect(clippy::box_collection, reason = "a word")]
+    pub(super) problems: Option<Box<Vec<Problem>>>,
 }
 
 /// One subscription that did not take the event, or whose inline handler failed.
@@ -120,7 +122,7 @@ impl Receipt {
     #[must_use]
     pub fn dropped_by(&self) -> Dropped {
         let mut dropped = Dropped::default();
-        for problem in &self.problems {
+        for problem in self.problems() {
             if let Problem::Dropped { reason, .. } = problem {
                 dropped.count(*reason);
             }
@@ -131,7 +133,7 @@ impl Receipt {
     /// Every drop and every failure, one by one.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
-        &self.problems
+        self.problems.as_ref().map_or(&[], |problems| problems)
     }
 
     /// The receipt itself, or an error if any subscription dropped the event or failed.
@@ -140,21 +142,21 @@ impl Receipt {
     ///
     /// [`NotDelivered`], which holds the receipt.
     pub fn all_delivered(self) -> Result<Self, NotDelivered> {
-        if self.problems.is_empty() { Ok(self) } else { Err(NotDelivered { receipt: self }) }
+        if self.problems.is_none() { Ok(self) } else { Err(NotDelivered { receipt: self }) }
     }
 
     pub(super) fn drop_one(&mut self, subscription: SubscriptionId, reason: DropReason) {
         self.dropped += 1;
-        self.problems.push(Problem::Dropped { subscription, reason });
+        self.problems.get_or_insert_default().push(Problem::Dropped { subscription, reason });
     }
 
     pub(super) fn fail_one(&mut self, subscription: SubscriptionId, error: HandlerError) {
         self.failed += 1;
-        self.problems.push(Problem::Failed { subscription, error });
+        self.problems.get_or_insert_default().push(Problem::Failed { subscription, error });
     }
 
     /// Adds what another event of the same batch came to.
-    pub(crate) fn add(&mut self, mut other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.matched += other.matched;
         self.delivered += other.delivered;
         self.queued += other.queued;
@@ -162,7 +164,9 @@ impl Receipt {
         self.filtered += other.filtered;
         self.skipped += other.skipped;
         self.dropped += other.dropped;
-        self.problems.append(&mut other.problems);
+        if let Some(mut problems) = other.problems {
+            self.problems.get_or_insert_default().append(&mut problems);
+        }
     }
 }
 
@@ -183,7 +187,7 @@ impl NotDelivered {
 impl fmt::Display for NotDelivered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} dropped and {} failed", self.receipt.dropped, self.receipt.failed)?;
-        for (number, problem) in self.receipt.problems.iter().enumerate() {
+        for (number, problem) in self.receipt.problems().iter().enumerate() {
             write!(f, "{} {problem}", if number == 0 { ":" } else { ";" })?;
         }
         Ok(())

@@ -1,48 +1,74 @@
 //! What this thread is in the middle of: which handlers run on it, and how deep inline handlers nest.
 //!
-//! With it a publish can tell that it would wait for itself (R2) or recurse without end (R3).
+//! With it a publish can tell that it would wait for itself (R2) or recurse without end (R3). It is
+//! asked at every inline handler, so it is a plain array: no allocation, and nothing to be dropped at
+//! the thread's end, when a destructor may still publish.
 
-use std::cell::{Cell, RefCell};
-
-use smallvec::SmallVec;
+use std::cell::Cell;
 
 use crate::event::SubscriptionId;
 
-std::thread_local! {
-    static RUNNING: RefCell<SmallVec<[SubscriptionKey; 8]>> = RefCell::new(SmallVec::new());
-    static DEPTH: Cell<usize> = const { Cell::new(0) };
-}
+/// The deepest that inline handlers may be allowed to nest.
+pub(crate) const MAX_DEPTH: usize = 128;
+
+/// How many running handlers a thread remembers: inline ones to the full depth, and some lanes that a
+/// handler polls by itself. One beyond that is not remembered, and then only a deadline ends its wait
+/// for itself.
+const REMEMBERED: usize = MAX_DEPTH + 32;
 
 /// A subscription of one bus; ids of two buses can be alike.
 pub(crate) type SubscriptionKey = (usize, SubscriptionId);
+
+struct Stack {
+    keys: [Cell<Option<SubscriptionKey>>; REMEMBERED],
+    /// Handlers that run, the forgotten ones included.
+    len: Cell<usize>,
+    /// Publishes with inline handlers that nest.
+    depth: Cell<usize>,
+}
+
+std::thread_local! {
+    static STACK: Stack = const {
+        Stack { keys: [const { Cell::new(None) }; REMEMBERED], len: Cell::new(0), depth: Cell::new(0) }
+    };
+}
 
 /// While it lives, the thread counts as running a handler of that subscription.
 #[derive(Debug)]
 pub(crate) struct Running(());
 
 impl Running {
+    #[inline]
     pub(crate) fn enter(key: SubscriptionKey) -> Self {
-        RUNNING.with_borrow_mut(|stack| stack.push(key));
+        STACK.with(|stack| {
+            let len = stack.len.get();
+            if let Some(place) = stack.keys.get(len) {
+                place.set(Some(key));
+            }
+            stack.len.set(len + 1);
+        });
         Self(())
     }
 }
 
 impl Drop for Running {
+    #[inline]
     fn drop(&mut self) {
-        RUNNING.with_borrow_mut(|stack| {
-            stack.pop();
-        });
+        STACK.with(|stack| stack.len.set(stack.len.get() - 1));
     }
 }
 
 /// Says whether a handler of that subscription runs further down this thread's stack.
 pub(crate) fn is_running(key: SubscriptionKey) -> bool {
-    RUNNING.with_borrow(|stack| stack.contains(&key))
+    running_count(key) > 0
 }
 
 /// How many handlers of that subscription run further down this thread's stack.
 pub(crate) fn running_count(key: SubscriptionKey) -> u64 {
-    RUNNING.with_borrow(|stack| stack.iter().filter(|running| **running == key).count() as u64)
+    STACK.with(|stack| {
+        let running = stack.keys.iter().take(stack.len.get());
+        running.filter(|place| place.get() == Some(key)).count() as u64
+    })
 }
 
 /// While it lives, inline handlers nest one deeper on this thread.
@@ -53,18 +79,20 @@ impl Nested {
     /// Goes one deeper, or refuses when `limit` is reached.
     #[inline]
     pub(crate) fn enter(limit: usize) -> Option<Self> {
-        let depth = DEPTH.get();
-        if depth >= limit {
-            return None;
-        }
-        DEPTH.set(depth + 1);
-        Some(Self(()))
+        STACK.with(|stack| {
+            let depth = stack.depth.get();
+            if depth >= limit {
+                return None;
+            }
+            stack.depth.set(depth + 1);
+            Some(Self(()))
+        })
     }
 }
 
 impl Drop for Nested {
     #[inline]
     fn drop(&mut self) {
-        DEPTH.set(DEPTH.get() - 1);
+        STACK.with(|stack| stack.depth.set(stack.depth.get() - 1));
     }
 }

@@ -35,7 +35,7 @@ enum Look {
 
 impl Slot {
     /// Takes the next event. For one consumer at a time, unless the slot has lanes, which take turns.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take(&self) -> Next {
         let (look, wake) = match &self.turns {
             None => self.look(),
@@ -66,7 +66,9 @@ impl Slot {
     }
 
     /// Looks at the ring. The flag says that a publisher waits for the room.
-    #[inline]
+    // Always: handed over in memory, the result would cost more than the look (a stalled store-to-load
+    // forwarding).
+    #[inline(always)]
     fn look(&self) -> (Look, bool) {
         let view = self.taken.view();
         if !view.may_pop() {
@@ -168,15 +170,22 @@ impl Slot {
         self.finish(event, &timing, result.as_ref().err());
     }
 
+    /// Counts an event that a receiver took out: its handler ends as it starts.
+    #[inline(always)]
+    pub(crate) fn handed_over(self: &Arc<Self>, event: &Head) {
+        let timing = Timing::start(&self.hooks);
+        self.finish(event, &timing, None);
+    }
+
     /// Counts the end of a handler, tells observers and whoever waits for the event's completion.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn finish(self: &Arc<Self>, event: &Head, timing: &Timing, error: Option<&HandlerError>) {
         self.tally.ended.deliver(error.is_some(), self.is_exclusive());
         self.conclude(event, timing, error);
     }
 
     /// What follows the count of a handler's end: observers, quarantine, the event's completion.
-    #[inline]
+    #[inline(always)]
     pub(super) fn conclude(self: &Arc<Self>, event: &Head, timing: &Timing, error: Option<&HandlerError>) {
         if error.is_some() || timing.is_watched() || self.hooks.quarantine_after.is_some() {
             self.conclude_slow(event, timing, error);

@@ -155,7 +155,7 @@ impl Wait for Waits {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Receipt> {
         let receipt = &mut self.receipt;
-        self.aside.retain(|waiting| waiting.poll(cx, receipt).is_pending());
+        self.aside.retain_mut(|waiting| waiting.poll(cx, receipt).is_pending());
         if self.aside.is_empty() { Poll::Ready(std::mem::take(&mut self.receipt)) } else { Poll::Pending }
     }
 

@@ -90,8 +90,9 @@ impl<E: Delivered> Receiver<E> {
         loop {
             return match slot.take() {
                 Next::Event(event) => {
-                    slot.run(event.head(), || Ok(()));
-                    Ok(typed(event))
+                    let event = typed::<E>(event);
+                    slot.handed_over(event.parts().0);
+                    Ok(event)
                 }
                 Next::Empty | Next::Paused | Next::Cancelled if !slot.is_closed() => Err(TryRecvError::Empty),
                 Next::Cancelled => {
