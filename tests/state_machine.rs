@@ -17,6 +17,8 @@ mod ops;
 mod oracle;
 #[path = "state_machine/records.rs"]
 mod records;
+#[path = "support/mod.rs"]
+mod support;
 #[path = "state_machine/system.rs"]
 mod system;
 
@@ -43,8 +45,10 @@ fn c3_receipts_ledgers_events_and_counts_are_those_of_the_model() {
         max_shrink_time: 60_000,
         ..Config::default()
     };
+    let watchdog = support::watchdog("the state machine");
     let (steps, start) = (Cell::new(0_u64), Instant::now());
     let result = TestRunner::new(config).run(&ops::life(), |life| {
+        watchdog.alive();
         let mut system = system::System::new();
         for op in &life {
             system.step(op);
