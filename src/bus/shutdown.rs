@@ -115,6 +115,8 @@ struct Draining {
     slots: Vec<Arc<Slot>>,
     deadline: Deadline,
     discarded_before: u64,
+    /// What was queued was discarded instead of handled, because the caller asked for it.
+    discarded_on_request: bool,
 }
 
 impl Shutdown {
@@ -127,14 +129,23 @@ impl Shutdown {
         }
         let quiet = slots.iter().map(|slot| Quiet::of(Arc::clone(slot))).collect();
         let timer = Arc::clone(&hub.timer);
-        let draining = Draining { hub, quiet, slots, deadline: Deadline::after(timeout), discarded_before };
+        let draining = Draining {
+            hub,
+            quiet,
+            slots,
+            deadline: Deadline::after(timeout),
+            discarded_before,
+            discarded_on_request: false,
+        };
         Self { timed: Timed::new(draining, timer) }
     }
 
     /// Discards what is queued at once instead of letting it be handled; handlers that run are still
     /// waited for.
-    pub fn discarding(self) -> Self {
-        for slot in &self.timed.wait_ref().slots {
+    pub fn discarding(mut self) -> Self {
+        let draining = self.timed.wait_mut();
+        for slot in &draining.slots {
+            draining.discarded_on_request |= slot.queued() > 0;
             slot.cancel(DropReason::Shutdown);
         }
         self
@@ -175,7 +186,7 @@ impl Draining {
         let how = if complete { Stop::Drain } else { Stop::Discard };
         let threads_running = stop_threads(&self.hub, how, Deadline::after(THREADS_END));
         ShutdownReport {
-            complete,
+            complete: complete && !self.discarded_on_request,
             discarded: self.hub.roster.ledger().dropped.shutdown - self.discarded_before,
             unfinished,
             threads_running,

@@ -116,7 +116,7 @@ impl<V> PatternIndex<V> {
     }
 
     /// How many patterns there are.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn len(&self) -> usize {
         self.len
     }

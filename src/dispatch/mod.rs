@@ -32,6 +32,8 @@ mod wait;
 mod words;
 
 pub(crate) use close::Quiet;
+#[cfg(fuzzing)]
+pub(crate) use index::PatternIndex;
 pub(crate) use list::SubscriberList;
 pub use observer::{HandledDelivery, Observer};
 pub(crate) use observer::{Hooks, Timing};

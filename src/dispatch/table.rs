@@ -374,12 +374,6 @@ impl TopicTable {
                 }
             }
         }
-        if let Some(group) = &slot.spec.group {
-            // The bus's own reference and this slot's: nobody else is in it.
-            if Arc::strong_count(group) <= 2 {
-                writer.groups.retain(|known| !Arc::ptr_eq(known, group));
-            }
-        }
         if wild || slot.spec.patterns.len() > 1 {
             self.sweep_out(slot, &mut garbage);
         }
@@ -443,6 +437,9 @@ impl TopicTable {
         if let Some(group) = writer.groups.iter().find(|group| &*group.name == name) {
             return Arc::clone(group);
         }
+        // Forgets those that nobody is in any more. Not when the last member leaves: then the lists that it
+        // stood in still refer to the group. Only this hands out what the table alone holds.
+        writer.groups.retain(|known| Arc::strong_count(known) > 1);
         let group = Arc::new(Group { name: name.into(), turn: AtomicU32::new(0) });
         writer.groups.push(Arc::clone(&group));
         group
@@ -519,4 +516,20 @@ pub(crate) enum Unseen {
     Entry(Arc<TopicEntry>),
     /// Its subscribers, for this once.
     Once(Topic, SubscriberList),
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_without_members_are_forgotten() {
+        let table = TopicTable::new(0);
+        let kept = table.group("kept");
+        for number in 0..100 {
+            drop(table.group(&number.to_string()));
+        }
+        assert!(table.writer.lock().groups.len() <= 2);
+        assert!(Arc::ptr_eq(&kept, &table.group("kept")));
+    }
 }

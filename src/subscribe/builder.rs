@@ -216,7 +216,7 @@ impl<E: Delivered> Subscribe<E> {
         self.pooled(move |slot, event| handler(event, &Delivery::new(slot, event.parts().0)).into_result())
     }
 
-    fn pooled<F>(self, call: F) -> Result<Subscription, SubscribeError>
+    fn pooled<F>(mut self, call: F) -> Result<Subscription, SubscribeError>
     where
         F: Fn(&Arc<Slot>, &E) -> Result<(), HandlerError> + Send + Sync + 'static,
     {
@@ -259,7 +259,7 @@ impl<E: Delivered> Subscribe<E> {
         })
     }
 
-    fn pooled_async<F, Fut>(self, call: F) -> Result<Subscription, SubscribeError>
+    fn pooled_async<F, Fut>(mut self, call: F) -> Result<Subscription, SubscribeError>
     where
         F: Fn(&Arc<Slot>, E) -> Fut + Send + Sync + 'static,
         Fut: Future + Send + 'static,
@@ -286,13 +286,42 @@ impl<E: Delivered> Subscribe<E> {
         Ok(Receiver::new(Subscription::new(hub, slot), doorbell))
     }
 
-    /// The worker pool; but what is wrong with the rest is said first.
-    fn workers(&self) -> Result<Arc<Pool>, SubscribeError> {
-        if self.patterns.is_err() {
-            // `finish` gives this error; the pool is not needed for it.
-            return self.hub.running_pool().ok_or(SubscribeError::NoPattern);
-        }
+    /// The worker pool; but what is wrong with the rest is said first, and starts no thread.
+    fn workers(&mut self) -> Result<Arc<Pool>, SubscribeError> {
+        self.check()?;
         self.hub.pool()
+    }
+
+    /// Checks the patterns and the options. An error is given out once.
+    fn check(&mut self) -> Result<(), SubscribeError> {
+        match &mut self.patterns {
+            Ok(patterns) if patterns.is_empty() => return Err(SubscribeError::NoPattern),
+            Ok(_) => {}
+            invalid => return std::mem::replace(invalid, Ok(Box::default())).map(drop),
+        }
+        let (capacity, concurrency) = (self.capacity, self.concurrency);
+        if capacity == 0 {
+            return Err(SubscribeError::ZeroCapacity);
+        }
+        if capacity > MAX_CAPACITY {
+            return Err(SubscribeError::CapacityTooLarge { capacity, limit: MAX_CAPACITY });
+        }
+        if concurrency == 0 || concurrency > MAX_CONCURRENCY {
+            return Err(SubscribeError::InvalidConcurrency { concurrency, limit: MAX_CONCURRENCY });
+        }
+        if self.budget == 0 {
+            return Err(SubscribeError::TakesNothing);
+        }
+        if self.start != Start::Now {
+            return Err(SubscribeError::NoHistory);
+        }
+        if self.group.as_ref().is_some_and(String::is_empty) {
+            return Err(SubscribeError::EmptyGroupName);
+        }
+        if self.hub.is_closed() {
+            return Err(SubscribeError::ShutDown);
+        }
+        Ok(())
     }
 
     fn lanes(
@@ -323,38 +352,14 @@ impl<E: Delivered> Subscribe<E> {
 
     /// Checks everything, makes the slot and enters it in the table.
     fn finish(
-        self,
+        mut self,
         kind: SubscriptionKind,
         sink: impl FnOnce(&std::sync::Weak<Slot>, &Spec, usize) -> Sink,
         lanes: Option<()>,
     ) -> Result<(Arc<Hub>, Arc<Slot>), SubscribeError> {
-        let Self { hub, patterns, capacity, mode, concurrency, filter, group, start, budget, name, site } =
-            self;
+        self.check()?;
+        let Self { hub, patterns, capacity, mode, concurrency, filter, group, budget, name, site, .. } = self;
         let patterns = patterns?;
-        if patterns.is_empty() {
-            return Err(SubscribeError::NoPattern);
-        }
-        if capacity == 0 {
-            return Err(SubscribeError::ZeroCapacity);
-        }
-        if capacity > MAX_CAPACITY {
-            return Err(SubscribeError::CapacityTooLarge { capacity, limit: MAX_CAPACITY });
-        }
-        if concurrency == 0 || concurrency > MAX_CONCURRENCY {
-            return Err(SubscribeError::InvalidConcurrency { concurrency, limit: MAX_CONCURRENCY });
-        }
-        if budget == 0 {
-            return Err(SubscribeError::TakesNothing);
-        }
-        if start != Start::Now {
-            return Err(SubscribeError::NoHistory);
-        }
-        if group.as_ref().is_some_and(String::is_empty) {
-            return Err(SubscribeError::EmptyGroupName);
-        }
-        if hub.is_closed() {
-            return Err(SubscribeError::ShutDown);
-        }
         let group = group.map(|name| hub.table.group(&name));
         let filter = filter.map(|admits| Box::new(Predicate::<E, _>::new(admits)) as Box<dyn Filter>);
         let spec = Spec {

@@ -257,7 +257,8 @@ impl Wait for DrainWait {
         let after = slot.ledger();
         Poll::Ready(DrainReport {
             complete: false,
-            discarded: after.dropped.cancelled - before.dropped.cancelled,
+            // Cancelled, or shut down if the bus was closed first: the first reason stands.
+            discarded: after.dropped.total() - before.dropped.total(),
             running: after.running,
         })
     }
