@@ -30,10 +30,22 @@ impl Slot {
     /// Accepts no more events, starts no more handlers and discards what is queued. True for the
     /// first caller. No handler starts after this returned (invariant V3).
     pub(crate) fn cancel(&self, reason: DropReason) -> bool {
+        // Release: handlers that hear of it see what the canceller did before.
+        self.tripping.store(true, Ordering::Release);
+        let first = self.end(reason);
+        self.tripped.notify(usize::MAX);
+        first
+    }
+
+    /// The budget is spent: ends like a cancellation, but the last handlers are not asked to give up.
+    pub(super) fn exhaust(&self) {
+        self.end(DropReason::Cancelled);
+    }
+
+    fn end(&self, reason: DropReason) -> bool {
         self.close(reason);
         let first = !self.taken.cancel().is_cancelled();
         self.discard_queue();
-        self.tripped.notify(usize::MAX);
         if first {
             self.tell_consumer_closed();
             self.announce_quiet();

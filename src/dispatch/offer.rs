@@ -187,7 +187,7 @@ impl Slot {
             return Inline::Late(self.reason());
         }
         if last {
-            self.cancel(DropReason::Cancelled);
+            self.exhaust();
         }
         let timing = super::observer::Timing::start(&self.hooks);
         let result = {

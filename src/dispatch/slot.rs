@@ -22,7 +22,7 @@ use super::words::{Gate, Taken};
 use crate::error::HandlerError;
 use crate::event::{AnyEvent, SubscriptionId};
 use crate::pattern::TopicPattern;
-use crate::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::sync::clock;
 use crate::sync::ring::Ring;
 use crate::sync::{Line, Mutex};
@@ -165,6 +165,8 @@ pub(crate) struct Slot {
     pub(super) room: Listeners,
     /// Those who wait for the last handler to end.
     pub(super) quiet: Listeners,
+    /// Handlers are asked to come to their end. Set by `cancel`, not when the budget is spent.
+    pub(super) tripping: AtomicBool,
     /// Handlers that want to hear of the cancellation.
     pub(super) tripped: Listeners,
     /// In how many resolved lists this slot stands (see `table.rs`).
@@ -205,6 +207,7 @@ impl Slot {
                 warned: AtomicU8::new(0),
                 room: Listeners::new(),
                 quiet: Listeners::new(),
+                tripping: AtomicBool::new(false),
                 tripped: Listeners::new(),
                 listed: AtomicU64::new(0),
                 spec,
@@ -258,9 +261,10 @@ impl Slot {
         self.gate.view().is_closed()
     }
 
-    /// Says whether what was queued has been discarded.
-    pub(crate) fn is_cancelled(&self) -> bool {
-        self.taken.view().is_cancelled()
+    /// Says whether handlers that run had better come to their end.
+    pub(crate) fn is_tripped(&self) -> bool {
+        // Acquire: see `cancel`.
+        self.tripping.load(Ordering::Acquire)
     }
 
     /// Counts an event of another type, and warns at the first one.

@@ -124,7 +124,7 @@ impl Slot {
             }
             Claim::Granted => Next::Event(event),
             Claim::Last => {
-                self.cancel(DropReason::Cancelled);
+                self.exhaust();
                 Next::Event(event)
             }
         }
