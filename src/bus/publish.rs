@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use crate::dispatch::{Nested, Pass, Passing, Patience, PutAside, Receipt, SubscriberList, Unseen, Waits};
 use crate::error::{PublishError, PublishRefusal};
 use crate::event::{DropReason, Event, Extras, PayloadKind, Raw};
+use crate::guard::drop_guarded;
 use crate::subscribe::Hub;
 use crate::sync::atomic::Ordering;
 use crate::sync::clock::{Deadline, Stamp};
@@ -99,6 +100,7 @@ pub(super) fn pass<T: Send + Sync + 'static>(
     patience: Patience,
 ) -> Result<(Receipt, PutAside), PublishError<T>> {
     if list.is_empty() && extras.is_none() {
+        drop_guarded(payload);
         return Ok((Receipt::default(), PutAside::new()));
     }
     let _nested = if list.has_inline() || list.has_inline_group() {
@@ -122,11 +124,11 @@ pub(super) fn pass<T: Send + Sync + 'static>(
     Ok(match (&payload as &dyn Any).downcast_ref::<&'static str>() {
         Some(literal) => {
             let event = Event::build(topic.clone(), stamp, kind, extras, String::from(*literal));
-            pass_event(hub, &event, list, patience, start)
+            pass_event(hub, event, list, patience, start)
         }
         None => {
             let event = Event::build(topic.clone(), stamp, kind, extras, payload);
-            pass_event(hub, &event, list, patience, start)
+            pass_event(hub, event, list, patience, start)
         }
     })
 }
@@ -134,15 +136,21 @@ pub(super) fn pass<T: Send + Sync + 'static>(
 #[inline]
 fn pass_event<T: Send + Sync + 'static>(
     hub: &Hub,
-    event: &Event<T>,
+    event: Event<T>,
     list: &SubscriberList,
     patience: Patience,
     start: usize,
 ) -> (Receipt, PutAside) {
-    let passing = Passing::new(event);
-    let outcome = Pass::new(&passing, patience).run(list, start);
+    let outcome = {
+        let passing = Passing::new(&event);
+        Pass::new(&passing, patience).run(list, start)
+    };
     if let Some(completion) = event.head().completion() {
         hub.hooks.completed(completion.release());
+    }
+    // Whose reference is the last is chance; the publisher gets the receipt in any case.
+    if std::mem::needs_drop::<T>() {
+        drop_guarded(event);
     }
     outcome
 }

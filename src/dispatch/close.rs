@@ -148,6 +148,11 @@ impl Quiet {
         Self { slot, own, listener: None }
     }
 
+    /// How many handlers are not waited for, because the caller is in them.
+    pub(crate) fn own(&self) -> u64 {
+        self.own
+    }
+
     pub(crate) fn slot(&self) -> &Arc<Slot> {
         &self.slot
     }

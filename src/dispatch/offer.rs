@@ -6,6 +6,7 @@ use super::passing::Passing;
 use super::slot::{DeliveryMode, Slot};
 use super::take::Claim;
 use crate::event::{AnyEvent, DropReason, Head, Settled};
+use crate::guard::drop_guarded;
 use crate::sync::atomic::{AtomicU32, Ordering};
 
 /// What a slot says to an event before it is offered.
@@ -98,6 +99,9 @@ impl Slot {
             if let Some(completion) = oldest.head().completion() {
                 self.hooks.completed(completion.settle(Settled::Dropped(self.id, DropReason::Oldest)));
             }
+            // It may be the last reference, and its payload's panic would cost the next subscriptions
+            // their event.
+            drop_guarded(oldest);
         }
         Push::Accepted
     }

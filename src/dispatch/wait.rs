@@ -17,7 +17,8 @@ use super::offer::Push;
 use super::pass::PutAside;
 use super::receipt::Receipt;
 use super::slot::{DeliveryMode, Slot, SubscriptionKind};
-use crate::event::{AnyEvent, DropReason, Head};
+use crate::event::{AnyEvent, DropReason};
+use crate::guard::drop_guarded;
 use crate::sync::clock::Deadline;
 use crate::sync::park::Wait;
 
@@ -54,7 +55,7 @@ impl Waiting {
                     break;
                 }
                 Push::Closed(event) => {
-                    self.refuse(event.head(), self.slot.reason(), receipt);
+                    self.refuse(event, self.slot.reason(), receipt);
                     break;
                 }
                 Push::Full(event) => {
@@ -63,7 +64,7 @@ impl Waiting {
                             Poll::Ready(()) => self.stop_listening(),
                             // Room wins over the deadline: the push was tried first (L5).
                             Poll::Pending if self.deadline.has_passed() => {
-                                self.refuse(event.head(), DropReason::Timeout, receipt);
+                                self.refuse(event, DropReason::Timeout, receipt);
                                 break;
                             }
                             Poll::Pending => {
@@ -83,9 +84,10 @@ impl Waiting {
         Poll::Ready(())
     }
 
-    fn refuse(&self, event: &Head, reason: DropReason, receipt: &mut Receipt) {
-        self.slot.refuse(event, reason);
+    fn refuse(&self, event: AnyEvent, reason: DropReason, receipt: &mut Receipt) {
+        self.slot.refuse(event.head(), reason);
         receipt.drop_one(self.slot.id, reason);
+        drop_guarded(event);
     }
 
     fn stop_listening(&mut self) {
@@ -99,10 +101,11 @@ impl Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         self.stop_listening();
-        if let Some(event) = self.event.take()
-            && let Some(completion) = event.head().completion()
-        {
-            self.slot.hooks.completed(completion.withdraw());
+        if let Some(event) = self.event.take() {
+            if let Some(completion) = event.head().completion() {
+                self.slot.hooks.completed(completion.withdraw());
+            }
+            drop_guarded(event);
         }
     }
 }
@@ -138,7 +141,7 @@ impl Waits {
     pub(crate) fn give_up(mut self, reason: DropReason) -> Receipt {
         for mut waiting in std::mem::take(&mut self.aside) {
             if let Some(event) = waiting.event.take() {
-                waiting.refuse(event.head(), reason, &mut self.receipt);
+                waiting.refuse(event, reason, &mut self.receipt);
             }
         }
         self.receipt
