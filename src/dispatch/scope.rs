@@ -9,20 +9,29 @@ use smallvec::SmallVec;
 use crate::event::SubscriptionId;
 
 std::thread_local! {
-    static RUNNING: RefCell<SmallVec<[SubscriptionKey; 8]>> = RefCell::new(SmallVec::new());
+    static RUNNING: RefCell<SmallVec<[Frame; 8]>> = RefCell::new(SmallVec::new());
     static DEPTH: Cell<usize> = const { Cell::new(0) };
 }
 
 /// A subscription of one bus; ids of two buses can be alike.
 pub(crate) type SubscriptionKey = (usize, SubscriptionId);
 
+/// A handler on this thread's stack: its subscription, and the lane that it occupies (0: none, inline).
+pub(super) type Frame = (SubscriptionKey, usize);
+
 /// While it lives, the thread counts as running a handler of that subscription.
 #[derive(Debug)]
 pub(crate) struct Running(());
 
 impl Running {
+    /// An inline handler begins.
     pub(crate) fn enter(key: SubscriptionKey) -> Self {
-        RUNNING.with_borrow_mut(|stack| stack.push(key));
+        Self::enter_lane(key, 0)
+    }
+
+    /// Handlers of a lane begin, which is told from the subscription's others by any number but 0.
+    pub(crate) fn enter_lane(key: SubscriptionKey, lane: usize) -> Self {
+        RUNNING.with_borrow_mut(|stack| stack.push((key, lane)));
         Self(())
     }
 }
@@ -37,12 +46,17 @@ impl Drop for Running {
 
 /// Says whether a handler of that subscription runs further down this thread's stack.
 pub(crate) fn is_running(key: SubscriptionKey) -> bool {
-    RUNNING.with_borrow(|stack| stack.contains(&key))
+    RUNNING.with_borrow(|stack| stack.iter().any(|(running, _)| *running == key))
 }
 
 /// How many handlers of that subscription run further down this thread's stack.
 pub(crate) fn running_count(key: SubscriptionKey) -> u64 {
-    RUNNING.with_borrow(|stack| stack.iter().filter(|running| **running == key).count() as u64)
+    RUNNING.with_borrow(|stack| stack.iter().filter(|(running, _)| *running == key).count() as u64)
+}
+
+/// The lanes that cannot go on before this thread's innermost handler does.
+pub(super) fn occupied_lanes() -> SmallVec<[Frame; 1]> {
+    RUNNING.with_borrow(|stack| stack.iter().filter(|(_, lane)| *lane != 0).copied().collect())
 }
 
 /// While it lives, inline handlers nest one deeper on this thread.

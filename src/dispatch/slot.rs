@@ -243,6 +243,11 @@ impl Slot {
         }
     }
 
+    /// Says whether an event would have to wait for room now.
+    pub(super) fn is_out_of_room(&self) -> bool {
+        !self.is_closed() && self.ring.is_full()
+    }
+
     /// Gives up the handlers that are pending, for nobody polls them any more.
     pub(crate) fn abandon(&self) {
         if let Sink::Queue(consumer) = &self.sink {

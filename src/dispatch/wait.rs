@@ -13,6 +13,7 @@ use std::task::{Context, Poll};
 
 use event_listener::EventListener;
 
+use super::deadlock::Place;
 use super::offer::Push;
 use super::pass::PutAside;
 use super::receipt::Receipt;
@@ -121,6 +122,9 @@ impl fmt::Debug for Waiting {
 pub(crate) struct Waits {
     receipt: Receipt,
     aside: PutAside,
+    /// Where a handler that waits is noted, between two polls.
+    place: Option<Place>,
+    look_again: Deadline,
 }
 
 impl Waits {
@@ -129,7 +133,7 @@ impl Waits {
         for waiting in &mut aside {
             waiting.set_deadline(call);
         }
-        Self { receipt, aside }
+        Self { receipt, aside, place: None, look_again: Deadline::NEVER }
     }
 
     /// Says whether one of the queues is emptied by the worker pool.
@@ -148,16 +152,43 @@ impl Waits {
     }
 }
 
+impl Waits {
+    /// Gives up what a handler would wait for in vain; see `deadlock.rs`.
+    fn judge(&mut self) {
+        loop {
+            let endless = self.aside.iter().filter(|waiting| waiting.deadline == Deadline::NEVER);
+            self.place = Place::enter(endless.map(|waiting| Arc::clone(&waiting.slot)).collect());
+            let Some(place) = &self.place else {
+                self.look_again = Deadline::NEVER;
+                return;
+            };
+            let Some(at) = self.aside.iter().position(|waiting| place.is_stuck(&waiting.slot)) else {
+                self.look_again = Place::look_again();
+                return;
+            };
+            // Out of the graph before anything of the application's runs.
+            self.place = None;
+            let mut waiting = self.aside.remove(at);
+            if let Some(event) = waiting.event.take() {
+                waiting.refuse(event, DropReason::Deadlock, &mut self.receipt);
+            }
+        }
+    }
+}
+
 impl Wait for Waits {
     type Output = Receipt;
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Receipt> {
+        // From here on it may get room.
+        self.place = None;
         let receipt = &mut self.receipt;
         self.aside.retain(|waiting| waiting.poll(cx, receipt).is_pending());
+        self.judge();
         if self.aside.is_empty() { Poll::Ready(std::mem::take(&mut self.receipt)) } else { Poll::Pending }
     }
 
     fn deadline(&self) -> Deadline {
-        self.aside.iter().fold(Deadline::NEVER, |earliest, waiting| earliest.earlier(waiting.deadline))
+        self.aside.iter().fold(self.look_again, |earliest, waiting| earliest.earlier(waiting.deadline))
     }
 }

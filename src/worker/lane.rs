@@ -135,7 +135,7 @@ impl Lane {
         let Some(slot) = self.slot.upgrade() else { return Stopped::Ended };
         self.state.store(RUNNING, Ordering::Release);
         let Some(mut body) = self.body.lock().take() else { return Stopped::Ended };
-        let _running = Running::enter(slot.key());
+        let _running = Running::enter_lane(slot.key(), std::ptr::from_ref::<Self>(self).addr());
         let waker = Waker::from(Arc::clone(self));
         let mut cx = Context::from_waker(&waker);
         let mut handled = 0;
