@@ -175,6 +175,7 @@ mod bus;
 mod dispatch;
 mod error;
 mod event;
+mod guard;
 mod pattern;
 mod subscribe;
 mod sync;

@@ -31,7 +31,7 @@ pub use publish::Publish;
 pub use publisher::Publisher;
 pub use shutdown::{Shutdown, ShutdownReport, Unfinished};
 
-use crate::dispatch::{Patience, Receipt};
+use crate::dispatch::{DeliveryMode, Patience, Receipt};
 use crate::error::{PublishError, SubscribeError};
 use crate::event::{AnyEvent, Event, PayloadKind, Raw};
 use crate::pattern::{PatternError, TopicPattern};
@@ -206,7 +206,13 @@ impl EventBus {
     where
         T: DeserializeOwned + Send + Sync + 'static,
     {
-        let receiver = self.subscribe::<T>(pattern).capacity(1).once().receiver()?;
+        let receiver = self
+            .subscribe::<T>(pattern)
+            .capacity(1)
+            // Only the first event counts: nobody is to wait to hand in a second.
+            .delivery(DeliveryMode::Drop)
+            .once()
+            .receiver()?;
         Ok(Expect::new(receiver, timeout, Arc::clone(&self.hub().timer)))
     }
 

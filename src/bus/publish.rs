@@ -10,6 +10,7 @@ use std::task::{Context, Poll, ready};
 use crate::dispatch::{Nested, Pass, Passing, Patience, Receipt, SubscriberList, Unseen, Waits};
 use crate::error::{PublishError, PublishRefusal};
 use crate::event::{DropReason, Event, Extras, PayloadKind, Raw};
+use crate::guard::drop_guarded;
 use crate::subscribe::Hub;
 use crate::sync::atomic::Ordering;
 use crate::sync::clock::{Deadline, Stamp};
@@ -100,6 +101,7 @@ pub(super) fn pass<T: Send + Sync + 'static>(
     patience: Patience,
 ) -> Result<Receipt, PublishError<T>> {
     if list.is_empty() && extras.is_none() {
+        drop_guarded(payload);
         return Ok(Receipt::default());
     }
     let _nested = if list.has_inline() || list.has_inline_group() {
@@ -123,11 +125,11 @@ pub(super) fn pass<T: Send + Sync + 'static>(
     Ok(match (&payload as &dyn Any).downcast_ref::<&'static str>() {
         Some(literal) => {
             let event = Event::build(topic.clone(), stamp, kind, extras, String::from(*literal));
-            pass_event(hub, &event, list, patience, start)
+            pass_event(hub, event, list, patience, start)
         }
         None => {
             let event = Event::build(topic.clone(), stamp, kind, extras, payload);
-            pass_event(hub, &event, list, patience, start)
+            pass_event(hub, event, list, patience, start)
         }
     })
 }
@@ -148,15 +150,21 @@ fn first_in_turn(turn: u32, subscribers: usize) -> usize {
 #[inline]
 fn pass_event<T: Send + Sync + 'static>(
     hub: &Hub,
-    event: &Event<T>,
+    event: Event<T>,
     list: &SubscriberList,
     patience: Patience,
     start: usize,
 ) -> Receipt {
-    let passing = Passing::new(event);
-    let receipt = Pass::new(&passing, patience).run(list, start);
+    let receipt = {
+        let passing = Passing::new(&event);
+        Pass::new(&passing, patience).run(list, start)
+    };
     if let Some(completion) = event.head().completion() {
         hub.hooks.completed(completion.release());
+    }
+    // Whose reference is the last is chance; the publisher gets the receipt in any case.
+    if std::mem::needs_drop::<T>() {
+        drop_guarded(event);
     }
     receipt
 }

@@ -112,11 +112,12 @@ pub struct Shutdown {
 struct Draining {
     hub: Arc<Hub>,
     quiet: Vec<Quiet>,
-    slots: Vec<Arc<Slot>>,
+    /// With the number of its handlers that the shutdown was called in: those are not waited for.
+    slots: Vec<(Arc<Slot>, u64)>,
     deadline: Deadline,
     discarded_before: u64,
-    /// What was queued was discarded instead of handled, because the caller asked for it.
-    discarded_on_request: bool,
+    /// What was queued was thrown away instead of being handled.
+    threw_away: bool,
 }
 
 impl Shutdown {
@@ -127,16 +128,11 @@ impl Shutdown {
         for slot in &slots {
             slot.close(DropReason::Shutdown);
         }
-        let quiet = slots.iter().map(|slot| Quiet::of(Arc::clone(slot))).collect();
+        let quiet: Vec<_> = slots.iter().map(|slot| Quiet::of(Arc::clone(slot))).collect();
+        let slots = slots.into_iter().zip(quiet.iter().map(Quiet::own)).collect();
         let timer = Arc::clone(&hub.timer);
-        let draining = Draining {
-            hub,
-            quiet,
-            slots,
-            deadline: Deadline::after(timeout),
-            discarded_before,
-            discarded_on_request: false,
-        };
+        let deadline = Deadline::after(timeout);
+        let draining = Draining { hub, quiet, slots, deadline, discarded_before, threw_away: false };
         Self { timed: Timed::new(draining, timer) }
     }
 
@@ -144,8 +140,8 @@ impl Shutdown {
     /// waited for.
     pub fn discarding(mut self) -> Self {
         let draining = self.timed.wait_mut();
-        for slot in &draining.slots {
-            draining.discarded_on_request |= slot.queued() > 0;
+        for (slot, _) in &draining.slots {
+            draining.threw_away |= slot.queued() > 0;
             slot.cancel(DropReason::Shutdown);
         }
         self
@@ -167,10 +163,10 @@ impl Draining {
     /// Cancels what is left and stops the threads.
     fn finish(&mut self) -> ShutdownReport {
         let mut unfinished = Vec::new();
-        for slot in &self.slots {
+        for (slot, own) in &self.slots {
             let queued = slot.ledger().queued;
             slot.cancel(DropReason::Shutdown);
-            let running = slot.ledger().running;
+            let running = slot.ledger().running.saturating_sub(*own);
             if queued + running > 0 {
                 unfinished.push(Unfinished {
                     subscription: slot.id,
@@ -186,7 +182,7 @@ impl Draining {
         let how = if complete { Stop::Drain } else { Stop::Discard };
         let threads_running = stop_threads(&self.hub, how, Deadline::after(THREADS_END));
         ShutdownReport {
-            complete: complete && !self.discarded_on_request,
+            complete: complete && !self.threw_away,
             discarded: self.hub.roster.ledger().dropped.shutdown - self.discarded_before,
             unfinished,
             threads_running,

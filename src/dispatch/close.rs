@@ -30,10 +30,22 @@ impl Slot {
     /// Accepts no more events, starts no more handlers and discards what is queued. True for the
     /// first caller. No handler starts after this returned (invariant V3).
     pub(crate) fn cancel(&self, reason: DropReason) -> bool {
+        // Release: handlers that hear of it see what the canceller did before.
+        self.tripping.store(true, Ordering::Release);
+        let first = self.end(reason);
+        self.tripped.notify(usize::MAX);
+        first
+    }
+
+    /// The budget is spent: ends like a cancellation, but the last handlers are not asked to give up.
+    pub(super) fn exhaust(&self) {
+        self.end(DropReason::Cancelled);
+    }
+
+    fn end(&self, reason: DropReason) -> bool {
         self.close(reason);
         let first = !self.taken.cancel().is_cancelled();
         self.discard_queue();
-        self.tripped.notify(usize::MAX);
         if first {
             self.tell_consumer_closed();
         }
@@ -150,6 +162,11 @@ impl Quiet {
     pub(crate) fn of(slot: Arc<Slot>) -> Self {
         let own = super::scope::running_count(slot.key());
         Self { slot, own, listener: None }
+    }
+
+    /// How many handlers are not waited for, because the caller is in them.
+    pub(crate) fn own(&self) -> u64 {
+        self.own
     }
 
     pub(crate) fn slot(&self) -> &Arc<Slot> {

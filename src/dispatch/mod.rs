@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `table.rs`, `index.rs`, `list.rs` | from a topic's name to the list of its subscribers |
 //! | `pass.rs`, `offer.rs`, `wait.rs` | the publishers' side |
+//! | `deadlock.rs` | which handlers wait for one another |
 //! | `slot.rs`, `words.rs` | a subscription, and the two words of its hand-over |
 //! | `take.rs`, `close.rs` | the consumers' side, and the end |
 //! | `tally.rs`, `stripe.rs`, `ages.rs`, `roster.rs` | counters and their consistent reading |
@@ -12,6 +13,7 @@
 
 mod ages;
 mod close;
+mod deadlock;
 mod index;
 mod list;
 #[cfg(all(test, loom))]

@@ -6,6 +6,7 @@ use super::passing::Passing;
 use super::slot::Slot;
 use super::take::Claim;
 use crate::event::{AnyEvent, DropReason, Head, Settled};
+use crate::guard::drop_guarded;
 
 /// What a slot says to an event before it is offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +98,9 @@ impl Slot {
             if let Some(completion) = oldest.head().completion() {
                 self.hooks.completed(completion.settle(Settled::Dropped(self.id, DropReason::Oldest)));
             }
+            // It may be the last reference, and its payload's panic would cost the next subscriptions
+            // their event.
+            drop_guarded(oldest);
         }
         Push::Accepted
     }
@@ -167,7 +171,7 @@ impl Slot {
             return Inline::Late(self.reason());
         }
         if last {
-            self.cancel(DropReason::Cancelled);
+            self.exhaust();
         }
         let timing = super::observer::Timing::start(self);
         let result = {

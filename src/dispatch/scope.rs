@@ -6,6 +6,8 @@
 
 use std::cell::Cell;
 
+use smallvec::SmallVec;
+
 use crate::sync::thread::thread_local;
 
 /// The deepest that inline handlers may be allowed to nest.
@@ -28,18 +30,32 @@ impl SubscriptionKey {
     }
 }
 
+/// A handler on this thread's stack: its subscription, and the lane that it occupies (0: none, inline).
+pub(super) type Frame = (SubscriptionKey, usize);
+
 struct Stack {
-    keys: [Cell<SubscriptionKey>; REMEMBERED],
+    frames: [Cell<Frame>; REMEMBERED],
     /// Handlers that run, the forgotten ones included.
     len: Cell<usize>,
     /// Publishes with inline handlers that nest.
     depth: Cell<usize>,
 }
 
-thread_local! {
-    static STACK: Stack = const {
-        Stack { keys: [const { Cell::new(SubscriptionKey::NONE) }; REMEMBERED], len: Cell::new(0), depth: Cell::new(0) }
+impl Stack {
+    const EMPTY: Self = Self {
+        frames: [const { Cell::new((SubscriptionKey::NONE, 0)) }; REMEMBERED],
+        len: Cell::new(0),
+        depth: Cell::new(0),
     };
+
+    /// The handlers that run, from the outermost.
+    fn running(&self) -> impl Iterator<Item = Frame> {
+        self.frames.iter().take(self.len.get()).map(Cell::get)
+    }
+}
+
+thread_local! {
+    static STACK: Stack = const { Stack::EMPTY };
 }
 
 /// While it lives, the thread counts as running a handler of that subscription.
@@ -47,12 +63,19 @@ thread_local! {
 pub(crate) struct Running(());
 
 impl Running {
+    /// An inline handler begins.
     #[inline]
     pub(crate) fn enter(key: SubscriptionKey) -> Self {
+        Self::enter_lane(key, 0)
+    }
+
+    /// Handlers of a lane begin, which is told from the subscription's others by any number but 0.
+    #[inline]
+    pub(crate) fn enter_lane(key: SubscriptionKey, lane: usize) -> Self {
         STACK.with(|stack| {
             let len = stack.len.get();
-            if let Some(place) = stack.keys.get(len) {
-                place.set(key);
+            if let Some(place) = stack.frames.get(len) {
+                place.set((key, lane));
             }
             stack.len.set(len + 1);
         });
@@ -74,10 +97,12 @@ pub(crate) fn is_running(key: SubscriptionKey) -> bool {
 
 /// How many handlers of that subscription run further down this thread's stack.
 pub(crate) fn running_count(key: SubscriptionKey) -> u64 {
-    STACK.with(|stack| {
-        let running = stack.keys.iter().take(stack.len.get());
-        running.filter(|place| place.get() == key).count() as u64
-    })
+    STACK.with(|stack| stack.running().filter(|(running, _)| *running == key).count() as u64)
+}
+
+/// The lanes that cannot go on before this thread's innermost handler does.
+pub(super) fn occupied_lanes() -> SmallVec<[Frame; 1]> {
+    STACK.with(|stack| stack.running().filter(|(_, lane)| *lane != 0).collect())
 }
 
 /// While it lives, inline handlers nest one deeper on this thread.

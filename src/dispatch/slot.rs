@@ -24,7 +24,7 @@ use crate::error::HandlerError;
 use crate::event::{AnyEvent, SubscriptionId};
 use crate::pattern::TopicPattern;
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::sync::clock;
 use crate::sync::ring::Ring;
 
@@ -186,6 +186,8 @@ pub(crate) struct Slot {
     pub(super) room: Listeners,
     /// Those who wait for the last handler to end.
     pub(super) quiet: Listeners,
+    /// Handlers are asked to come to their end. Set by `cancel`, not when the budget is spent.
+    pub(super) tripping: AtomicBool,
     /// Handlers that want to hear of the cancellation.
     pub(super) tripped: Listeners,
     /// In how many resolved lists this slot stands (see `table.rs`).
@@ -233,6 +235,7 @@ impl Slot {
                 warned: AtomicU8::new(0),
                 room: Listeners::new(),
                 quiet: Listeners::new(),
+                tripping: AtomicBool::new(false),
                 tripped: Listeners::new(),
                 listed: AtomicU64::new(0),
                 spec,
@@ -274,6 +277,11 @@ impl Slot {
         }
     }
 
+    /// Says whether an event would have to wait for room now.
+    pub(super) fn is_out_of_room(&self) -> bool {
+        !self.is_closed() && self.ring.is_full()
+    }
+
     /// Gives up the handlers that are pending, for nobody polls them any more.
     pub(crate) fn abandon(&self) {
         if let Sink::Queue(consumer) = &self.sink {
@@ -292,9 +300,10 @@ impl Slot {
         self.gate.view().is_closed()
     }
 
-    /// Says whether what was queued has been discarded.
-    pub(crate) fn is_cancelled(&self) -> bool {
-        self.taken.view().is_cancelled()
+    /// Says whether handlers that run had better come to their end.
+    pub(crate) fn is_tripped(&self) -> bool {
+        // Acquire: see `cancel`.
+        self.tripping.load(Ordering::Acquire)
     }
 
     /// Counts an event of another type, and warns at the first one.

@@ -8,7 +8,8 @@ use event_listener::IntoNotification;
 use super::observer::{Ending, Timing};
 use super::slot::Slot;
 use crate::error::HandlerError;
-use crate::event::{AnyEvent, DropReason, Head, Settled};
+use crate::event::{AnyEvent, Head, Settled};
+use crate::guard::drop_guarded;
 use crate::sync::atomic::Ordering;
 use crate::sync::thread::yield_now;
 
@@ -46,7 +47,12 @@ impl Slot {
             }
         };
         if wake {
-            self.room.notify(1.additional());
+            match look {
+                // Nothing is queued and publishers wait: they are on their way, or a wake-up went to one
+                // that will never poll again (its future was forgotten). All may try.
+                Look::Empty => self.room.notify(usize::MAX),
+                _ => self.room.notify(1.additional()),
+            };
         }
         match look {
             Look::Event(event) if self.spec.budget == u64::MAX => Next::Event(event),
@@ -55,7 +61,7 @@ impl Slot {
             Look::Paused => Next::Paused,
             Look::Discard(event) => {
                 self.discard(&event);
-                drop(event);
+                drop_guarded(event);
                 self.discard_queue();
                 Next::Cancelled
             }
@@ -75,7 +81,7 @@ impl Slot {
         if !view.may_pop() {
             return (self.look_closely(view.is_cancelled(), view.is_paused()), false);
         }
-        let Some(event) = self.ring.pop() else { return (Look::Empty, false) };
+        let Some(event) = self.ring.pop() else { return (Look::Empty, view.waiters() > 0) };
         // From here on the event counts as running. Whether it may is decided by the same step: a
         // canceller that came before shows in the view, one that comes later finds it started.
         let before = self.taken.take();
@@ -131,11 +137,12 @@ impl Slot {
         match self.claim() {
             Claim::Spent => {
                 self.discard(&event);
+                drop_guarded(event);
                 Next::Cancelled
             }
             Claim::Granted => Next::Event(event),
             Claim::Last => {
-                self.cancel(DropReason::Cancelled);
+                self.exhaust();
                 Next::Event(event)
             }
         }
@@ -166,7 +173,7 @@ impl Slot {
             self.taken.take();
             self.discard(&event);
             // The payload's drop is user code; it runs here, under no lock, and may panic.
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(event)));
+            drop_guarded(event);
         }
     }
 
@@ -176,21 +183,24 @@ impl Slot {
         let timing = Timing::start(self);
         let result = catch_unwind(AssertUnwindSafe(handler))
             .unwrap_or_else(|payload| Err(HandlerError::panicked(payload)));
-        self.finish(event, &timing, result.as_ref().err());
+        self.finish(event, &timing, result);
     }
 
     /// Counts an event that a receiver took out: its handler ends as it starts.
     #[inline(always)]
     pub(crate) fn handed_over(self: &Arc<Self>, event: &Head) {
         let timing = Timing::start(self);
-        self.finish(event, &timing, None);
+        self.finish(event, &timing, Ok(()));
     }
 
     /// Counts the end of a handler, tells observers and whoever waits for the event's completion.
     #[inline(always)]
-    pub(crate) fn finish(self: &Arc<Self>, event: &Head, timing: &Timing, error: Option<&HandlerError>) {
-        self.ended.deliver(error.is_some(), self.is_exclusive());
-        self.conclude(event, timing, error);
+    pub(crate) fn finish(self: &Arc<Self>, event: &Head, timing: &Timing, result: Result<(), HandlerError>) {
+        self.ended.deliver(result.is_err(), self.is_exclusive());
+        self.conclude(event, timing, result.as_ref().err());
+        if let Err(error) = result {
+            drop_guarded(error);
+        }
     }
 
     /// What follows the count of a handler's end: observers, quarantine, the event's completion.

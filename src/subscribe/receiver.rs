@@ -27,7 +27,9 @@ pub(crate) struct Doorbell(Arc<Listeners>);
 
 impl Consumer for Doorbell {
     fn wake(&self) {
-        self.0.notify(1);
+        // There is one receiver, and it listens once; but a `Recv` that was forgotten still listens, and
+        // must not take the wake-up of the one that follows.
+        self.0.notify(usize::MAX);
     }
 
     fn closed(&self) {

@@ -96,6 +96,12 @@ impl Worker<'_> {
         !self.shared.ready[self.me].is_empty()
     }
 
+    /// Says whether the pool was told to leave ready tasks alone: nobody runs a task again.
+    pub(crate) fn is_stopping(&self) -> bool {
+        // Acquire: see `work`.
+        self.shared.stop.load(Ordering::Acquire) == DISCARDING
+    }
+
     /// Puts a task back that is to go on after the others. Wakes nobody: this worker looks at all
     /// queues when the running task returns, so call it at the end of that.
     pub(crate) fn again(&self, task: Arc<dyn Task>) {
