@@ -336,6 +336,12 @@ impl EventBus {
     }
 }
 
+// A panic of user code is caught before it reaches the bus's state.
+impl std::panic::UnwindSafe for EventBus {}
+impl std::panic::RefUnwindSafe for EventBus {}
+impl std::panic::UnwindSafe for WeakEventBus {}
+impl std::panic::RefUnwindSafe for WeakEventBus {}
+
 impl Default for EventBus {
     fn default() -> Self {
         Self::new()

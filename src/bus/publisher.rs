@@ -110,6 +110,10 @@ impl<T: Send + Sync + 'static> Publisher<T> {
     }
 }
 
+// As for the bus itself.
+impl<T> std::panic::UnwindSafe for Publisher<T> {}
+impl<T> std::panic::RefUnwindSafe for Publisher<T> {}
+
 impl<T> Clone for Publisher<T> {
     fn clone(&self) -> Self {
         self.hub.table.pin_again(&self.entry);

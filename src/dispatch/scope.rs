@@ -42,11 +42,13 @@ struct Stack {
 }
 
 impl Stack {
-    const EMPTY: Self = Self {
-        frames: [const { Cell::new((SubscriptionKey::NONE, 0)) }; REMEMBERED],
-        len: Cell::new(0),
-        depth: Cell::new(0),
-    };
+    const fn new() -> Self {
+        Self {
+            frames: [const { Cell::new((SubscriptionKey::NONE, 0)) }; REMEMBERED],
+            len: Cell::new(0),
+            depth: Cell::new(0),
+        }
+    }
 
     /// The handlers that run, from the outermost.
     fn running(&self) -> impl Iterator<Item = Frame> {
@@ -55,7 +57,7 @@ impl Stack {
 }
 
 thread_local! {
-    static STACK: Stack = const { Stack::EMPTY };
+    static STACK: Stack = const { Stack::new() };
 }
 
 /// While it lives, the thread counts as running a handler of that subscription.

@@ -136,6 +136,10 @@ impl Subscription {
     }
 }
 
+// As for the bus itself.
+impl std::panic::UnwindSafe for Subscription {}
+impl std::panic::RefUnwindSafe for Subscription {}
+
 impl Drop for Subscription {
     fn drop(&mut self) {
         if !self.detached {
