@@ -244,7 +244,7 @@ impl EventBus {
     /// As [`publish`](Self::publish).
     pub fn publish_async<T>(&self, topic: impl AsRef<str>, payload: T) -> Publish<T>
     where
-        T: Serialize + Send + Sync + Unpin + 'static,
+        T: Serialize + Send + Sync + 'static,
     {
         Publish::new(self.hub(), topic.as_ref(), payload, PayloadKind::Serde, None, Deadline::NEVER)
     }
@@ -260,7 +260,6 @@ impl EventBus {
         T: Serialize + Send + Sync + 'static,
     {
         publish::run(self.hub(), topic.as_ref(), payload, PayloadKind::Serde, None, Patience::Never)
-            .map(|(receipt, _)| receipt)
     }
 
     /// Publishes a payload of a type that cannot travel over a broker: one without serde.

@@ -5,15 +5,16 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use crate::dispatch::{Nested, Pass, Passing, Patience, PutAside, Receipt, SubscriberList, Unseen, Waits};
+use crate::dispatch::{Nested, Pass, Passing, Patience, Receipt, SubscriberList, Unseen, Waits};
 use crate::error::{PublishError, PublishRefusal};
 use crate::event::{DropReason, Event, Extras, PayloadKind, Raw};
 use crate::guard::drop_guarded;
 use crate::subscribe::Hub;
 use crate::sync::atomic::Ordering;
 use crate::sync::clock::{Deadline, Stamp};
+use crate::sync::coop;
 use crate::sync::park::{Timed, block_on};
 use crate::sync::snapshot::Loaded;
 use crate::topic::{Topic, TopicError};
@@ -60,7 +61,7 @@ pub(super) fn run<T: Send + Sync + 'static>(
     kind: PayloadKind,
     extras: Option<Box<Extras>>,
     patience: Patience,
-) -> Result<(Receipt, PutAside), PublishError<T>> {
+) -> Result<Receipt, PublishError<T>> {
     if let Err(refusal) = admit(hub, &payload) {
         return Err(PublishError::new(refusal, payload));
     }
@@ -98,10 +99,10 @@ pub(super) fn pass<T: Send + Sync + 'static>(
     kind: PayloadKind,
     extras: Option<Box<Extras>>,
     patience: Patience,
-) -> Result<(Receipt, PutAside), PublishError<T>> {
+) -> Result<Receipt, PublishError<T>> {
     if list.is_empty() && extras.is_none() {
         drop_guarded(payload);
-        return Ok((Receipt::default(), PutAside::new()));
+        return Ok(Receipt::default());
     }
     let _nested = if list.has_inline() || list.has_inline_group() {
         let limit = hub.options.inline_depth;
@@ -140,8 +141,8 @@ fn pass_event<T: Send + Sync + 'static>(
     list: &SubscriberList,
     patience: Patience,
     start: usize,
-) -> (Receipt, PutAside) {
-    let outcome = {
+) -> Receipt {
+    let receipt = {
         let passing = Passing::new(&event);
         Pass::new(&passing, patience).run(list, start)
     };
@@ -152,7 +153,7 @@ fn pass_event<T: Send + Sync + 'static>(
     if std::mem::needs_drop::<T>() {
         drop_guarded(event);
     }
-    outcome
+    receipt
 }
 
 /// Publishes and waits in this thread.
@@ -162,14 +163,14 @@ pub(super) fn publish<T: Send + Sync + 'static>(
     payload: T,
     kind: PayloadKind,
 ) -> Result<Receipt, PublishError<T>> {
-    let (receipt, aside) = run(hub, name, payload, kind, None, Patience::Wait)?;
-    Ok(if aside.is_empty() { receipt } else { wait(hub, receipt, aside, Deadline::NEVER) })
+    let receipt = run(hub, name, payload, kind, None, Patience::Wait)?;
+    Ok(if receipt.is_settled() { receipt } else { wait(hub, receipt, Deadline::NEVER) })
 }
 
 /// Waits in this thread for the queues that were full.
 #[cold]
-pub(super) fn wait(hub: &Hub, receipt: Receipt, aside: PutAside, deadline: Deadline) -> Receipt {
-    let mut waits = Waits::new((receipt, aside), deadline);
+pub(super) fn wait(hub: &Hub, receipt: Receipt, deadline: Deadline) -> Receipt {
+    let mut waits = Waits::new(receipt, deadline);
     let Some(_blocked) = Blocked::enter(hub, &waits) else { return waits.give_up(DropReason::Deadlock) };
     block_on(&mut waits)
 }
@@ -202,6 +203,9 @@ impl Drop for Blocked<'_> {
 }
 
 /// Publishes an event when it is awaited. See [`EventBus::publish_async`](crate::EventBus::publish_async).
+///
+/// Now and then the first poll is pending although there is room, so that a task that publishes in a
+/// loop lets the other tasks of its runtime run. Nobody has been offered the event then.
 ///
 /// # Errors
 ///
@@ -251,11 +255,18 @@ impl<T: Send + Sync + 'static> Publish<T> {
     }
 }
 
-impl<T: Send + Sync + Unpin + 'static> Future for Publish<T> {
+// The payload is moved out, never pinned.
+impl<T> Unpin for Publish<T> {}
+
+impl<T: Send + Sync + 'static> Future for Publish<T> {
     type Output = Result<Receipt, PublishError<T>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
+        if matches!(this.state, State::Ready { .. }) {
+            // A task that publishes in a loop must not starve the others of its runtime.
+            ready!(coop::poll_proceed(cx));
+        }
         loop {
             match std::mem::replace(&mut this.state, State::Done) {
                 State::Ready { topic, payload, kind, extras, deadline } => {
@@ -263,15 +274,15 @@ impl<T: Send + Sync + Unpin + 'static> Future for Publish<T> {
                         Ok(topic) => topic,
                         Err(error) => return Poll::Ready(Err(PublishError::new(error.into(), payload))),
                     };
-                    let (receipt, aside) =
-                        match run(&this.hub, topic.as_str(), payload, kind, extras, Patience::Wait) {
-                            Ok(outcome) => outcome,
-                            Err(error) => return Poll::Ready(Err(error)),
-                        };
-                    if aside.is_empty() {
+                    let receipt = match run(&this.hub, topic.as_str(), payload, kind, extras, Patience::Wait)
+                    {
+                        Ok(receipt) => receipt,
+                        Err(error) => return Poll::Ready(Err(error)),
+                    };
+                    if receipt.is_settled() {
                         return Poll::Ready(Ok(receipt));
                     }
-                    let waits = Waits::new((receipt, aside), deadline);
+                    let waits = Waits::new(receipt, deadline);
                     this.state = State::Waiting(Timed::new(waits, Arc::clone(&this.hub.timer)));
                 }
                 State::Waiting(mut timed) => match Pin::new(&mut timed).poll(cx) {

@@ -49,14 +49,14 @@ impl Drop for Handle {
         for slot in self.hub.roster.held() {
             slot.cancel(DropReason::Shutdown);
         }
-        stop_threads(&self.hub, Deadline::after(THREADS_END));
+        stop_threads(&self.hub, Stop::Discard, Deadline::after(THREADS_END));
     }
 }
 
 /// Stops the workers and the timer. Returns how many worker threads still run.
-fn stop_threads(hub: &Hub, deadline: Deadline) -> usize {
+fn stop_threads(hub: &Hub, how: Stop, deadline: Deadline) -> usize {
     let running = hub.take_pool().map_or(0, |pool| {
-        pool.stop(Stop::Discard);
+        pool.stop(how);
         pool.join(deadline)
     });
     // Nobody polls a pending handler any more.
@@ -177,9 +177,12 @@ impl Draining {
                 });
             }
         }
-        let threads_running = stop_threads(&self.hub, Deadline::after(THREADS_END));
+        let complete = unfinished.is_empty();
+        // After a complete drain what is still scheduled has nothing to do, and does it quickly.
+        let how = if complete { Stop::Drain } else { Stop::Discard };
+        let threads_running = stop_threads(&self.hub, how, Deadline::after(THREADS_END));
         ShutdownReport {
-            complete: unfinished.is_empty() && !self.threw_away,
+            complete: complete && !self.threw_away,
             discarded: self.hub.roster.ledger().dropped.shutdown - self.discarded_before,
             unfinished,
             threads_running,

@@ -36,7 +36,7 @@ enum Look {
 
 impl Slot {
     /// Takes the next event. For one consumer at a time, unless the slot has lanes, which take turns.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take(&self) -> Next {
         let (look, wake) = match &self.turns {
             None => self.look(),
@@ -72,7 +72,9 @@ impl Slot {
     }
 
     /// Looks at the ring. The flag says that a publisher waits for the room.
-    #[inline]
+    // Always: handed over in memory, the result would cost more than the look (a stalled store-to-load
+    // forwarding).
+    #[inline(always)]
     fn look(&self) -> (Look, bool) {
         let view = self.taken.view();
         if !view.may_pop() {
@@ -150,7 +152,7 @@ impl Slot {
     /// Counts an accepted event that no handler gets.
     pub(super) fn discard(&self, event: &AnyEvent) {
         let reason = self.reason();
-        self.tally.ended.drop(reason);
+        self.ended.drop(reason);
         if let Some(completion) = event.head().completion() {
             self.hooks.completed(completion.settle(Settled::Dropped(self.id, reason)));
         }
@@ -169,26 +171,33 @@ impl Slot {
     /// Runs a handler with everything that belongs to it: panics are caught, the end is counted.
     #[inline]
     pub(crate) fn run(self: &Arc<Self>, event: &Head, handler: impl FnOnce() -> Result<(), HandlerError>) {
-        let timing = Timing::start(&self.hooks);
+        let timing = Timing::start(self);
         let result = catch_unwind(AssertUnwindSafe(handler))
             .unwrap_or_else(|payload| Err(HandlerError::panicked(payload)));
-        self.finish(event, &timing, result);
-    }
-
-    /// Counts the end of a handler, tells observers and whoever waits for the event's completion.
-    #[inline]
-    pub(crate) fn finish(self: &Arc<Self>, event: &Head, timing: &Timing, result: Result<(), HandlerError>) {
-        self.tally.ended.deliver(result.is_err(), self.is_exclusive());
-        self.conclude(event, timing, result.as_ref().err());
+        self.finish(event, &timing, result.as_ref().err());
         if let Err(error) = result {
             drop_guarded(error);
         }
     }
 
+    /// Counts an event that a receiver took out: its handler ends as it starts.
+    #[inline(always)]
+    pub(crate) fn handed_over(self: &Arc<Self>, event: &Head) {
+        let timing = Timing::start(self);
+        self.finish(event, &timing, None);
+    }
+
+    /// Counts the end of a handler, tells observers and whoever waits for the event's completion.
+    #[inline(always)]
+    pub(crate) fn finish(self: &Arc<Self>, event: &Head, timing: &Timing, error: Option<&HandlerError>) {
+        self.ended.deliver(error.is_some(), self.is_exclusive());
+        self.conclude(event, timing, error);
+    }
+
     /// What follows the count of a handler's end: observers, quarantine, the event's completion.
-    #[inline]
+    #[inline(always)]
     pub(super) fn conclude(self: &Arc<Self>, event: &Head, timing: &Timing, error: Option<&HandlerError>) {
-        if error.is_some() || timing.is_watched() || self.hooks.quarantine_after.is_some() {
+        if error.is_some() || self.watched {
             self.conclude_slow(event, timing, error);
         }
         if let Some(completion) = event.completion() {

@@ -15,12 +15,11 @@ use event_listener::EventListener;
 
 use super::deadlock::Place;
 use super::offer::Push;
-use super::pass::PutAside;
-use super::receipt::Receipt;
+use super::receipt::{Count, Receipt};
 use super::slot::{DeliveryMode, Slot, SubscriptionKind};
 use crate::event::{AnyEvent, DropReason};
 use crate::guard::drop_guarded;
-use crate::sync::clock::Deadline;
+use crate::sync::clock::{self, Deadline, Instant};
 use crate::sync::park::Wait;
 
 /// An event that waits for room in one queue.
@@ -30,19 +29,24 @@ pub(crate) struct Waiting {
     slot: Arc<Slot>,
     /// `None` once it came to an end.
     event: Option<AnyEvent>,
+    /// When the call began, if that was noted.
+    began: Option<Instant>,
     deadline: Deadline,
     listener: Option<EventListener>,
 }
 
 impl Waiting {
-    pub(super) fn new(slot: Arc<Slot>, event: AnyEvent) -> Self {
-        Self { slot, event: Some(event), deadline: Deadline::NEVER, listener: None }
+    pub(super) fn new(slot: Arc<Slot>, event: AnyEvent, began: Option<Instant>) -> Self {
+        Self { slot, event: Some(event), began, deadline: Deadline::NEVER, listener: None }
     }
 
     /// Fixes the deadline: the slot's own, and that of the publish call.
     fn set_deadline(&mut self, call: Deadline) {
         self.deadline = match self.slot.spec.mode {
-            DeliveryMode::Timeout(limit) => Deadline::after(limit).earlier(call),
+            DeliveryMode::Timeout(limit) => {
+                let began = self.began.unwrap_or_else(clock::now);
+                Deadline::after_from(began, limit).earlier(call)
+            }
             _ => call,
         };
     }
@@ -52,7 +56,7 @@ impl Waiting {
             let head_tick = event.head().tick();
             match self.slot.push(event, head_tick) {
                 Push::Accepted => {
-                    receipt.queued += 1;
+                    receipt.count(Count::Queued);
                     break;
                 }
                 Push::Closed(event) => {
@@ -117,6 +121,9 @@ impl fmt::Debug for Waiting {
     }
 }
 
+/// Queues that were full, with the events that they shall get.
+pub(super) type PutAside = Vec<Waiting>;
+
 /// All the waits of one publish call, together: a full queue does not delay the others (I3).
 #[derive(Debug)]
 pub(crate) struct Waits {
@@ -129,7 +136,8 @@ pub(crate) struct Waits {
 
 impl Waits {
     /// `call` is the deadline of the publish call, for all queues alike.
-    pub(crate) fn new((receipt, mut aside): (Receipt, PutAside), call: Deadline) -> Self {
+    pub(crate) fn new(mut receipt: Receipt, call: Deadline) -> Self {
+        let mut aside = receipt.take_aside();
         for waiting in &mut aside {
             waiting.set_deadline(call);
         }
@@ -183,7 +191,7 @@ impl Wait for Waits {
         // From here on it may get room.
         self.place = None;
         let receipt = &mut self.receipt;
-        self.aside.retain(|waiting| waiting.poll(cx, receipt).is_pending());
+        self.aside.retain_mut(|waiting| waiting.poll(cx, receipt).is_pending());
         self.judge();
         if self.aside.is_empty() { Poll::Ready(std::mem::take(&mut self.receipt)) } else { Poll::Pending }
     }

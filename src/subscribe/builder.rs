@@ -29,6 +29,9 @@ pub enum Start {
     LastN(usize),
 }
 
+/// A predicate over events.
+type Admits<E> = Box<dyn Fn(&E) -> bool + Send + Sync>;
+
 /// Makes a subscription. Begun by [`EventBus::subscribe`](crate::EventBus::subscribe) and its kin,
 /// ended by one of [`handle_inline`](Self::handle_inline), [`handle`](Self::handle),
 /// [`handle_async`](Self::handle_async) (each with a `_with` twin that also gets the [`Delivery`]) and
@@ -55,7 +58,7 @@ pub struct Subscribe<E: Delivered> {
     capacity: usize,
     mode: DeliveryMode,
     concurrency: usize,
-    filter: Option<Box<dyn Fn(&E) -> bool + Send + Sync>>,
+    filter: Option<Admits<E>>,
     group: Option<String>,
     start: Start,
     budget: u64,
@@ -219,7 +222,7 @@ impl<E: Delivered> Subscribe<E> {
     {
         let call = Arc::new(call);
         let pool = self.workers()?;
-        self.lanes(SubscriptionKind::Pooled, Runner::Pool(pool), move || {
+        self.lanes(SubscriptionKind::Pooled, &Runner::Pool(pool), move || {
             Box::new(SyncBody::new(Arc::clone(&call)))
         })
     }
@@ -267,7 +270,7 @@ impl<E: Delivered> Subscribe<E> {
             Some(spawn) => Runner::Spawn(Arc::clone(spawn)),
             None => Runner::Pool(self.workers()?),
         };
-        self.lanes(SubscriptionKind::Async, runner, move || Box::new(AsyncBody::new(Arc::clone(&call))))
+        self.lanes(SubscriptionKind::Async, &runner, move || Box::new(AsyncBody::new(Arc::clone(&call))))
     }
 
     /// Hands out a receiver to pull the events from.
@@ -295,33 +298,22 @@ impl<E: Delivered> Subscribe<E> {
     fn lanes(
         self,
         kind: SubscriptionKind,
-        runner: Runner,
+        runner: &Runner,
         body: impl Fn() -> Box<dyn Body>,
     ) -> Result<Subscription, SubscribeError> {
         let mut tasks = Vec::new();
-        let spawn = match &runner {
-            Runner::Pool(_) => None,
-            Runner::Spawn(spawn) => Some(Arc::clone(spawn)),
-        };
         let (hub, slot) = self.finish(
             kind,
             |weak, spec, number| {
-                let lanes = (0..spec.concurrency).map(|index| {
-                    let place = match &runner {
-                        Runner::Pool(pool) => Place::Pool(Arc::clone(pool)),
-                        Runner::Spawn(_) => Place::Spawned(Spawned::default()),
-                    };
-                    Lane::new(weak.clone(), body(), place, number + index)
-                });
+                let lanes = (0..spec.concurrency)
+                    .map(|index| Lane::new(weak.clone(), body(), runner.place(), number.wrapping_add(index)));
                 let lanes: Box<[_]> = lanes.collect();
-                if spawn.is_some() {
-                    tasks.extend(lanes.iter().cloned());
-                }
+                tasks.extend(lanes.iter().cloned());
                 Sink::Queue(Box::new(Lanes(lanes)))
             },
             Some(()),
         )?;
-        if let Some(spawn) = spawn {
+        if let Runner::Spawn(spawn) = runner {
             for lane in tasks {
                 spawn.spawn(Box::pin(LaneTask::new(lane)));
             }
@@ -394,6 +386,15 @@ impl<E: Delivered> Subscribe<E> {
 enum Runner {
     Pool(Arc<Pool>),
     Spawn(Arc<dyn Spawn>),
+}
+
+impl Runner {
+    fn place(&self) -> Place {
+        match self {
+            Self::Pool(pool) => Place::Pool(Arc::clone(pool)),
+            Self::Spawn(_) => Place::Spawned(Spawned::default()),
+        }
+    }
 }
 
 impl<E: Delivered> fmt::Debug for Subscribe<E> {

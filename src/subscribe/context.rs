@@ -75,7 +75,6 @@ impl Delivery {
     }
 
     /// Waits until [`is_cancelled`](Self::is_cancelled).
-    #[must_use]
     pub fn cancelled(&self) -> Cancelled {
         Cancelled { slot: Arc::clone(&self.slot), listener: None }
     }

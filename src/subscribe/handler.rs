@@ -142,11 +142,11 @@ impl<E, F, Fut> AsyncBody<E, F, Fut> {
     }
 
     /// Ends the current event.
-    fn end(&mut self, slot: &Arc<Slot>, result: Result<(), HandlerError>) {
+    fn end(&mut self, slot: &Arc<Slot>, error: Option<&HandlerError>) {
         // The future first: what it holds is gone when the event counts as handled.
         guarded(|| self.future.as_mut().set(None));
         if let Some((event, timing)) = self.current.take() {
-            slot.finish(event.head(), &timing, result);
+            slot.finish(event.head(), &timing, error);
             drop_guarded(event);
         }
     }
@@ -161,7 +161,7 @@ where
 {
     fn start(&mut self, slot: &Arc<Slot>, event: AnyEvent, cx: &mut Context<'_>) -> Poll<()> {
         let Some(typed) = E::take(event.clone()) else { unreachable!("{JUDGED}") };
-        self.current = Some((event, Timing::start(&slot.hooks)));
+        self.current = Some((event, Timing::start(slot)));
         // The closure before its first await is the application's code too.
         match catch_unwind(AssertUnwindSafe(|| (self.call)(slot, typed))) {
             Ok(future) => {
@@ -169,7 +169,7 @@ where
                 self.resume(slot, cx)
             }
             Err(payload) => {
-                self.end(slot, Err(HandlerError::panicked(payload)));
+                self.end(slot, Some(&HandlerError::panicked(payload)));
                 Poll::Ready(())
             }
         }
@@ -184,7 +184,10 @@ where
             Ok(Poll::Ready(result)) => result,
             Err(payload) => Err(HandlerError::panicked(payload)),
         };
-        self.end(slot, result);
+        self.end(slot, result.as_ref().err());
+        if let Err(error) = result {
+            drop_guarded(error);
+        }
         Poll::Ready(())
     }
 
@@ -194,7 +197,7 @@ where
 
     fn abandon(&mut self, slot: &Arc<Slot>) {
         if self.is_busy() {
-            self.end(slot, Err(HandlerError::new("the handler was dropped before it ended")));
+            self.end(slot, Some(&HandlerError::new("the handler was dropped before it ended")));
         }
     }
 }

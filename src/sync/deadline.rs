@@ -21,6 +21,7 @@ impl Deadline {
     }
 
     /// Returns the deadline at a moment.
+    #[cfg(test)]
     pub(crate) const fn at(instant: Instant) -> Self {
         Self(Some(instant))
     }

@@ -96,10 +96,10 @@ impl Worker<'_> {
         !self.shared.ready[self.me].is_empty()
     }
 
-    /// Says whether the pool was told to leave ready tasks alone: nobody runs a task again.
+    /// Says whether the pool was told to stop: who waits for a waker now may never be run again.
     pub(crate) fn is_stopping(&self) -> bool {
         // Acquire: see `work`.
-        self.shared.stop.load(Ordering::Acquire) == DISCARDING
+        self.shared.stop.load(Ordering::Acquire) != RUNNING
     }
 
     /// Puts a task back that is to go on after the others. Wakes nobody: this worker looks at all
@@ -217,7 +217,7 @@ impl Shared {
     /// The next task: mostly the oldest of the own queue, else one of the others'.
     fn next(&self, me: usize, turn: u32) -> Option<Arc<dyn Task>> {
         let workers = self.ready.len();
-        if turn % HELP != 0
+        if !turn.is_multiple_of(HELP)
             && let Some(task) = self.ready[me].pop()
         {
             return Some(task);
@@ -359,7 +359,7 @@ impl Idle {
                 }
                 spin_loop();
             }
-            if since.elapsed() >= self.spin {
+            if now().saturating_duration_since(since) >= self.spin {
                 return false;
             }
             // The thread that will schedule the next task may be waiting for this core.
@@ -370,7 +370,7 @@ impl Idle {
     /// The worker was woken.
     fn awake(&mut self) {
         if let Some(since) = self.since {
-            self.is_warm = since.elapsed() <= self.spin.saturating_mul(2);
+            self.is_warm = now().saturating_duration_since(since) <= self.spin.saturating_mul(2);
         }
     }
 }
