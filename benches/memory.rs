@@ -1,5 +1,5 @@
 //! Prints what subscriptions and events weigh, in bytes as glibc's malloc rounds them. Asserted by
-//! tests/one_allocation.rs.
+//! `tests/one_allocation.rs`.
 
 mod support;
 

@@ -45,7 +45,7 @@ impl<T: ?Sized + RefUnwindSafe> Probe<T> {
     const REF_UNWIND: bool = true;
 }
 
-/// One row: `+` has the trait, `-` has not. Send, Sync, Unpin, UnwindSafe, RefUnwindSafe.
+/// One row: `+` has the trait, `-` has not: Send, Sync, Unpin, `UnwindSafe`, `RefUnwindSafe`.
 type Row = [bool; 5];
 
 macro_rules! has {

@@ -1,6 +1,6 @@
 //! What must not compile: sharing mistakes are the compiler's to find (X1).
 //!
-//! Each case in tests/compile_fail/ has a twin of the same name in tests/compile_pass/, which differs in the
+//! Each case in `tests/compile_fail/` has a twin of the same name in `tests/compile_pass/`, which differs in the
 //! mistake alone and compiles: so a case fails for its own reason. The compiler's text stands beside each
 //! case; after an update of the compiler or of serde, `TRYBUILD=overwrite cargo test --test compile_fail`
 //! writes it anew, and the difference is to be read.

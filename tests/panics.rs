@@ -22,7 +22,10 @@ fn quietly() {
     ONCE.call_once(|| {
         let usual = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            let wanted = info.payload_as_str().is_some_and(|text| text.starts_with("wanted"));
+            let payload = info.payload();
+            let text = payload.downcast_ref::<&str>().copied();
+            let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+            let wanted = text.is_some_and(|text| text.starts_with("wanted"));
             if !wanted && !info.payload().is::<Bomb>() {
                 usual(info);
             }
@@ -310,7 +313,9 @@ fn p2_a_filter_a_completion_and_an_observer_that_panic() {
 
 /// An error that panics when it is shown, and when it is dropped.
 #[derive(Debug)]
-struct NastyError(Option<Bomb>);
+struct NastyError {
+    _bomb: Option<Bomb>,
+}
 
 impl fmt::Debug for Bomb {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -335,7 +340,7 @@ fn p2_an_error_that_panics_in_display_or_drop() {
             let drops = Arc::new(AtomicUsize::new(0));
             let bomb = Arc::clone(&drops);
             let bad = kind.try_handle(bus.subscribe::<u32>("n"), move |_, _| {
-                Err(NastyError(bombs.then(|| Bomb(Arc::clone(&bomb)))).into())
+                Err(NastyError { _bomb: bombs.then(|| Bomb(Arc::clone(&bomb))) }.into())
             });
             for number in 0..3_u32 {
                 bus.publish("n", number).expect("publish");

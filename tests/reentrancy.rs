@@ -261,7 +261,7 @@ fn r2_an_events_deadline_ends_a_cycle() {
 #[test]
 fn r3_recursion_stops_at_the_limit_with_the_payload_back() {
     let _watchdog = watchdog("r3");
-    for limit in [1, 64, 200] {
+    for limit in [1, 64, 128] {
         let bus = EventBus::builder().inline_depth(limit).build().expect("build");
         let (weak, deepest) = (bus.downgrade(), Arc::new(AtomicUsize::new(0)));
         let refused = Arc::new(AtomicUsize::new(0));

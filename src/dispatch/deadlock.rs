@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use super::scope::{self, Frame};
+use super::scope::{self, LaneKey};
 use super::slot::Slot;
 use crate::sync::Mutex;
 use crate::sync::clock::{Deadline, Instant, now};
@@ -47,7 +47,7 @@ struct Entries {
 #[derive(Debug)]
 struct Entry {
     number: u64,
-    lanes: SmallVec<[Frame; 1]>,
+    lane: LaneKey,
     wants: SmallVec<[Arc<Slot>; 1]>,
     since: Instant,
 }
@@ -62,16 +62,13 @@ pub(super) struct Place {
 impl Place {
     /// Enters a handler's wait for these queues; `None` if this is no handler, or it waits for none.
     pub(super) fn enter(wants: SmallVec<[Arc<Slot>; 1]>) -> Option<Self> {
-        let lanes = scope::occupied_lanes();
         let slot = Arc::clone(wants.first()?);
-        if lanes.is_empty() {
-            return None;
-        }
+        let lane = scope::occupied_lane()?;
         let number = {
             let mut entries = slot.roster.waits.entries.lock();
             entries.next += 1;
             let number = entries.next;
-            entries.waits.push(Entry { number, lanes, wants, since: now() });
+            entries.waits.push(Entry { number, lane, wants, since: now() });
             number
         };
         Some(Self { slot, number })
@@ -123,9 +120,9 @@ impl Entries {
                 let mut lanes: SmallVec<[usize; 8]> = waits
                     .iter()
                     .filter(|entry| entry.wants.iter().any(|wanted| set.contains(&wanted.id)))
-                    .flat_map(|entry| &entry.lanes)
+                    .map(|entry| entry.lane)
                     .filter(|(key, _)| *key == slot.key())
-                    .map(|(_, lane)| *lane)
+                    .map(|(_, lane)| lane)
                     .collect();
                 lanes.sort_unstable();
                 lanes.dedup();

@@ -43,7 +43,7 @@ pub(crate) use pass::{Pass, Patience};
 pub(crate) use passing::Passing;
 pub use receipt::{NotDelivered, Problem, Receipt};
 pub(crate) use roster::Roster;
-pub(crate) use scope::{MAX_DEPTH, Nested, Running};
+pub(crate) use scope::{MAX_DEPTH, Nested, Occupied, Running};
 pub(crate) use slot::{Consumer, Filter, InlineHandler, Sink, Slot, SlotParts, Spec};
 pub use slot::{DeliveryMode, SubscriptionKind};
 pub(crate) use table::{TopicEntry, TopicTable, Unseen};

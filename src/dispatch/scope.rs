@@ -6,8 +6,6 @@
 
 use std::cell::Cell;
 
-use smallvec::SmallVec;
-
 use crate::sync::thread::thread_local;
 
 /// The deepest that inline handlers may be allowed to nest.
@@ -30,34 +28,46 @@ impl SubscriptionKey {
     }
 }
 
-/// A handler on this thread's stack: its subscription, and the lane that it occupies (0: none, inline).
-pub(super) type Frame = (SubscriptionKey, usize);
-
 struct Stack {
-    frames: [Cell<Frame>; REMEMBERED],
+    keys: [Cell<SubscriptionKey>; REMEMBERED],
     /// Handlers that run, the forgotten ones included.
     len: Cell<usize>,
     /// Publishes with inline handlers that nest.
     depth: Cell<usize>,
 }
 
-impl Stack {
-    const fn new() -> Self {
-        Self {
-            frames: [const { Cell::new((SubscriptionKey::NONE, 0)) }; REMEMBERED],
-            len: Cell::new(0),
-            depth: Cell::new(0),
-        }
-    }
+thread_local! {
+    static STACK: Stack = const {
+        Stack { keys: [const { Cell::new(SubscriptionKey::NONE) }; REMEMBERED], len: Cell::new(0), depth: Cell::new(0) }
+    };
+}
 
-    /// The handlers that run, from the outermost.
-    fn running(&self) -> impl Iterator<Item = Frame> {
-        self.frames.iter().take(self.len.get()).map(Cell::get)
+/// A lane of a subscription, told from the subscription's others by a number.
+pub(super) type LaneKey = (SubscriptionKey, usize);
+
+thread_local! {
+    static LANE: Cell<Option<LaneKey>> = const { Cell::new(None) };
+}
+
+/// While it lives, the handlers on this thread occupy that lane.
+#[derive(Debug)]
+pub(crate) struct Occupied(Option<LaneKey>);
+
+impl Occupied {
+    pub(crate) fn enter(key: SubscriptionKey, lane: usize) -> Self {
+        Self(LANE.replace(Some((key, lane))))
     }
 }
 
-thread_local! {
-    static STACK: Stack = const { Stack::new() };
+impl Drop for Occupied {
+    fn drop(&mut self) {
+        LANE.set(self.0);
+    }
+}
+
+/// The lane that cannot go on before this thread's innermost handler does.
+pub(super) fn occupied_lane() -> Option<LaneKey> {
+    LANE.get()
 }
 
 /// While it lives, the thread counts as running a handler of that subscription.
@@ -65,19 +75,12 @@ thread_local! {
 pub(crate) struct Running(());
 
 impl Running {
-    /// An inline handler begins.
     #[inline]
     pub(crate) fn enter(key: SubscriptionKey) -> Self {
-        Self::enter_lane(key, 0)
-    }
-
-    /// Handlers of a lane begin, which is told from the subscription's others by any number but 0.
-    #[inline]
-    pub(crate) fn enter_lane(key: SubscriptionKey, lane: usize) -> Self {
         STACK.with(|stack| {
             let len = stack.len.get();
-            if let Some(place) = stack.frames.get(len) {
-                place.set((key, lane));
+            if let Some(place) = stack.keys.get(len) {
+                place.set(key);
             }
             stack.len.set(len + 1);
         });
@@ -99,12 +102,10 @@ pub(crate) fn is_running(key: SubscriptionKey) -> bool {
 
 /// How many handlers of that subscription run further down this thread's stack.
 pub(crate) fn running_count(key: SubscriptionKey) -> u64 {
-    STACK.with(|stack| stack.running().filter(|(running, _)| *running == key).count() as u64)
-}
-
-/// The lanes that cannot go on before this thread's innermost handler does.
-pub(super) fn occupied_lanes() -> SmallVec<[Frame; 1]> {
-    STACK.with(|stack| stack.running().filter(|(_, lane)| *lane != 0).collect())
+    STACK.with(|stack| {
+        let running = stack.keys.iter().take(stack.len.get());
+        running.filter(|place| place.get() == key).count() as u64
+    })
 }
 
 /// While it lives, inline handlers nest one deeper on this thread.

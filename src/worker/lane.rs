@@ -23,7 +23,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use super::spawn::Spawned;
 use super::{Pool, Task, Worker};
-use crate::dispatch::{Consumer, Next, Running, Slot};
+use crate::dispatch::{Consumer, Next, Occupied, Running, Slot};
 use crate::event::AnyEvent;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU8, Ordering};
@@ -135,7 +135,8 @@ impl Lane {
         let Some(slot) = self.slot.upgrade() else { return Stopped::Ended };
         self.state.store(RUNNING, Ordering::Release);
         let Some(mut body) = self.body.lock().take() else { return Stopped::Ended };
-        let _running = Running::enter_lane(slot.key(), std::ptr::from_ref::<Self>(self).addr());
+        let _running = Running::enter(slot.key());
+        let _occupied = Occupied::enter(slot.key(), std::ptr::from_ref::<Self>(self).addr());
         let waker = Waker::from(Arc::clone(self));
         let mut cx = Context::from_waker(&waker);
         let mut handled = 0;

@@ -96,10 +96,10 @@ impl Worker<'_> {
         !self.shared.ready[self.me].is_empty()
     }
 
-    /// Says whether the pool was told to leave ready tasks alone: nobody runs a task again.
+    /// Says whether the pool was told to stop: who waits for a waker now may never be run again.
     pub(crate) fn is_stopping(&self) -> bool {
         // Acquire: see `work`.
-        self.shared.stop.load(Ordering::Acquire) == DISCARDING
+        self.shared.stop.load(Ordering::Acquire) != RUNNING
     }
 
     /// Puts a task back that is to go on after the others. Wakes nobody: this worker looks at all
