@@ -40,18 +40,18 @@ fn c1_every_event_is_accounted_for_under_stress() {
     let seed = seed();
     let mut rng = Rng::new(seed);
     // Each round begins and ends threads, and judges every event: so many that shapes differ, and no more.
-    let rounds = if target < 1_000_000 { 10 } else { 25 };
+    let rounds = if target < 1_000_000 { 10 } else { 50 };
     let mut sum = Account::default();
     let mut number = rng.below(120);
     let last = number + 20 * rounds;
     while sum.deliveries < target {
         let shape = Shape::new(number, target.div_ceil(rounds as u64), &mut rng);
         if target > DELIVERIES {
-            println!("round: {shape:?}");
+            println!("round {number}: {shape}");
         }
         let account = round::run(&shape, &mut rng, &guard);
         if target > DELIVERIES {
-            println!("{account}");
+            println!("  {account}");
         }
         sum.add(&account);
         number += 1;

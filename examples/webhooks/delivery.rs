@@ -88,7 +88,7 @@ impl Delivery {
 }
 
 fn segment(name: &str) -> String {
-    name.replace(|character: char| character == '.' || character == ' ', "_")
+    name.replace(['.', ' '], "_")
 }
 
 fn first_line(text: &str) -> &str {

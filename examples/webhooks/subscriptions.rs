@@ -220,7 +220,7 @@ impl Subscriptions {
             .delivery(DeliveryMode::Block)
             .receiver()?;
         let archive = thread::Builder::new().name("archive".to_owned()).spawn(move || {
-            for delivery in receiver.iter() {
+            for delivery in &mut receiver {
                 // The archive would write it out; the id is made here, because somebody asks for it.
                 store.mix(hash_of(&delivery.id().to_string()));
             }

@@ -254,7 +254,6 @@ impl EventBus {
         T: Serialize + Send + Sync + 'static,
     {
         publish::run(self.hub(), topic.as_ref(), payload, PayloadKind::Serde, None, Patience::Never)
-            .map(|(receipt, _)| receipt)
     }
 
     /// Publishes a payload of a type that cannot travel over a broker: one without serde.

@@ -6,12 +6,12 @@
 
 use std::sync::OnceLock;
 
-use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::sync::atomic::{FigureU32, Ordering};
 
 /// The ticks (see `clock::tick_age`) of the events in a queue. Allocated by the first one.
 #[derive(Debug, Default)]
 pub(super) struct Ages {
-    ticks: OnceLock<Box<[AtomicU32]>>,
+    ticks: OnceLock<Box<[FigureU32]>>,
 }
 
 impl Ages {
@@ -20,7 +20,7 @@ impl Ages {
     pub(super) fn note(&self, number: u64, tick: u32, capacity: usize) {
         let ticks = self.ticks.get_or_init(|| {
             // A power of two: a division would cost as much as the booking.
-            (0..capacity.next_power_of_two()).map(|_| AtomicU32::new(0)).collect()
+            (0..capacity.next_power_of_two()).map(|_| FigureU32::new(0)).collect()
         });
         // Relaxed: a statistic.
         ticks[place(number, ticks.len())].store(tick, Ordering::Relaxed);

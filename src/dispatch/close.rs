@@ -36,13 +36,29 @@ impl Slot {
         self.tripped.notify(usize::MAX);
         if first {
             self.tell_consumer_closed();
-            self.announce_quiet();
         }
+        // Not only by the first: of two who cancel at a time, either may have discarded the last event.
+        self.announce_quiet();
         first
+    }
+
+    /// Ends a closed slot that has come to rest, `own` handlers excepted. False if it has not, or if a handler
+    /// started meanwhile: then it is to be waited for.
+    ///
+    /// A publisher that passed the gate before it was closed may book after the rest was seen. What it brings
+    /// is discarded from here on, so that no handler starts once somebody was told of the end.
+    pub(crate) fn end_if_quiet(&self, own: u64) -> bool {
+        if !self.is_quiet(own) {
+            return false;
+        }
+        self.cancel(DropReason::Cancelled);
+        self.is_quiet(own)
     }
 
     /// Wakes those who wait for the last handler to end, if it has.
     pub(super) fn announce_quiet(&self) {
+        // A read-modify-write: of two that end at a time, the later one here sees the other's count.
+        self.gate.touch();
         if self.is_quiet(0) {
             self.quiet.notify(usize::MAX);
             self.roster.retire(self);
@@ -138,6 +154,11 @@ impl Quiet {
 
     pub(crate) fn slot(&self) -> &Arc<Slot> {
         &self.slot
+    }
+
+    /// Ends the slot if it is quiet; see [`Slot::end_if_quiet`].
+    pub(crate) fn end(&self) -> bool {
+        self.slot.end_if_quiet(self.own)
     }
 
     pub(crate) fn poll(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<()> {

@@ -110,7 +110,7 @@ impl<V> PatternIndex<V> {
             free: Vec::new(),
             literals: Edges::default(),
             prefixes: Edges::default(),
-            hasher: RandomState::new(),
+            hasher: crate::sync::hash_keys(),
             len: 0,
         }
     }

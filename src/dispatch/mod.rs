@@ -14,6 +14,8 @@ mod ages;
 mod close;
 mod index;
 mod list;
+#[cfg(all(test, loom))]
+pub(crate) mod models;
 mod observer;
 mod offer;
 mod pass;
@@ -35,7 +37,7 @@ pub(crate) use index::PatternIndex;
 pub(crate) use list::SubscriberList;
 pub use observer::{HandledDelivery, Observer};
 pub(crate) use observer::{Hooks, Timing};
-pub(crate) use pass::{Pass, Patience, PutAside};
+pub(crate) use pass::{Pass, Patience};
 pub(crate) use passing::Passing;
 pub use receipt::{NotDelivered, Problem, Receipt};
 pub(crate) use roster::Roster;

@@ -62,13 +62,8 @@ pub(crate) struct Timing(Option<Instant>);
 
 impl Timing {
     #[inline]
-    pub(crate) fn start(hooks: &Hooks) -> Self {
-        Self(hooks.observer.is_some().then(clock::now))
-    }
-
-    #[inline]
-    pub(crate) fn is_watched(&self) -> bool {
-        self.0.is_some()
+    pub(crate) fn start(slot: &Slot) -> Self {
+        Self(slot.watched.then(clock::now))
     }
 }
 
@@ -96,6 +91,11 @@ const PRINTED_IN_FULL: u64 = 8;
 impl Hooks {
     pub(crate) fn new(observer: Option<Arc<dyn Observer>>, quarantine_after: Option<NonZeroU32>) -> Self {
         Self { observer, quarantine_after, printed: AtomicU64::new(0) }
+    }
+
+    /// Says whether somebody wants to hear of every handler's end: an observer, or the quarantine.
+    pub(super) fn watch(&self) -> bool {
+        self.observer.is_some() || self.quarantine_after.is_some()
     }
 
     pub(super) fn ended(&self, ending: &Ending<'_>) {

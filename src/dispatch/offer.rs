@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::passing::Passing;
-use super::slot::{DeliveryMode, Slot};
+use super::slot::Slot;
 use super::take::Claim;
 use crate::event::{AnyEvent, DropReason, Head, Settled};
 
@@ -33,11 +33,11 @@ impl Slot {
         if !gate.is_open() {
             return self.judge_shut(event);
         }
-        if self.spec.wants.is_some_and(|(wanted, _)| wanted != event.payload_type()) {
+        if self.wants.is_some_and(|wanted| wanted != event.payload_type()) {
             self.skip(event);
             return Verdict::Skipped;
         }
-        if self.spec.filter.is_some() { self.judge_filter(event) } else { Verdict::Offer }
+        if self.filters { self.judge_filter(event) } else { Verdict::Offer }
     }
 
     #[cold]
@@ -93,7 +93,7 @@ impl Slot {
         self.book(tick);
         if let Some(oldest) = displaced {
             self.taken.take();
-            self.tally.ended.drop(DropReason::Oldest);
+            self.ended.drop(DropReason::Oldest);
             if let Some(completion) = oldest.head().completion() {
                 self.hooks.completed(completion.settle(Settled::Dropped(self.id, DropReason::Oldest)));
             }
@@ -103,7 +103,7 @@ impl Slot {
 
     /// Books an event that is in the ring, and sees to it that somebody takes it out again.
     #[inline(always)]
-    fn book(&self, tick: u32) {
+    pub(super) fn book(&self, tick: u32) {
         let before = self.gate.book();
         self.ages.note(before.accepted(), tick, self.ring.capacity());
         if before.is_closed() {
@@ -131,16 +131,12 @@ impl Slot {
     /// Offers an event without waiting.
     #[inline(always)]
     pub(super) fn offer(&self, event: AnyEvent, tick: u32) -> Push {
-        if self.spec.mode == DeliveryMode::DropOldest {
-            self.push_displacing(event, tick)
-        } else {
-            self.push(event, tick)
-        }
+        if self.displaces { self.push_displacing(event, tick) } else { self.push(event, tick) }
     }
 
     /// Counts an event that was offered and not accepted.
     pub(super) fn refuse(&self, event: &Head, reason: DropReason) {
-        self.tally.refused.drop(reason);
+        self.refused.drop(reason);
         if let Some(completion) = event.completion() {
             self.hooks.completed(completion.settle(Settled::Dropped(self.id, reason)));
         }
@@ -153,14 +149,14 @@ impl Slot {
         handler: &dyn super::slot::InlineHandler,
         event: &Passing<'_>,
     ) -> Inline {
-        let last = if self.spec.budget == u64::MAX {
-            false
-        } else {
+        let last = if self.limited {
             match self.claim() {
                 Claim::Granted => false,
                 Claim::Last => true,
                 Claim::Spent => return Inline::Gone,
             }
+        } else {
+            false
         };
         let stripe = self.stripes.mine();
         if !stripe.enter() {
@@ -173,7 +169,7 @@ impl Slot {
         if last {
             self.cancel(DropReason::Cancelled);
         }
-        let timing = super::observer::Timing::start(&self.hooks);
+        let timing = super::observer::Timing::start(self);
         let result = {
             let _running = super::scope::Running::enter(self.key());
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| handler.call(event, self)))

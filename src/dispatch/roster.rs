@@ -7,7 +7,7 @@ use super::slot::Slot;
 use super::tally::Ledger;
 use crate::event::SubscriptionId;
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::sync::{Mutex, thread};
+use crate::sync::{Mutex, hash_keys, thread};
 
 /// All slots of a bus. A slot is held until it is closed and quiet, and known until it is dropped.
 #[derive(Debug, Default)]
@@ -16,11 +16,17 @@ pub(crate) struct Roster {
     entries: Mutex<Entries>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Entries {
     known: HashMap<SubscriptionId, Entry, ahash::RandomState>,
     /// The accounts of the slots that are gone.
     gone: Ledger,
+}
+
+impl Default for Entries {
+    fn default() -> Self {
+        Self { known: HashMap::with_hasher(hash_keys()), gone: Ledger::default() }
+    }
 }
 
 #[derive(Debug)]

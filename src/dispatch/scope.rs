@@ -6,7 +6,7 @@
 
 use std::cell::Cell;
 
-use crate::event::SubscriptionId;
+use crate::sync::thread::thread_local;
 
 /// The deepest that inline handlers may be allowed to nest.
 pub(crate) const MAX_DEPTH: usize = 128;
@@ -16,20 +16,29 @@ pub(crate) const MAX_DEPTH: usize = 128;
 /// for itself.
 const REMEMBERED: usize = MAX_DEPTH + 32;
 
-/// A subscription of one bus; ids of two buses can be alike.
-pub(crate) type SubscriptionKey = (usize, SubscriptionId);
+/// A subscription of the process; the ids of two buses can be alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SubscriptionKey(u64);
+
+impl SubscriptionKey {
+    const NONE: Self = Self(0);
+
+    pub(crate) fn next() -> Self {
+        Self(crate::sync::next_number())
+    }
+}
 
 struct Stack {
-    keys: [Cell<Option<SubscriptionKey>>; REMEMBERED],
+    keys: [Cell<SubscriptionKey>; REMEMBERED],
     /// Handlers that run, the forgotten ones included.
     len: Cell<usize>,
     /// Publishes with inline handlers that nest.
     depth: Cell<usize>,
 }
 
-std::thread_local! {
+thread_local! {
     static STACK: Stack = const {
-        Stack { keys: [const { Cell::new(None) }; REMEMBERED], len: Cell::new(0), depth: Cell::new(0) }
+        Stack { keys: [const { Cell::new(SubscriptionKey::NONE) }; REMEMBERED], len: Cell::new(0), depth: Cell::new(0) }
     };
 }
 
@@ -43,7 +52,7 @@ impl Running {
         STACK.with(|stack| {
             let len = stack.len.get();
             if let Some(place) = stack.keys.get(len) {
-                place.set(Some(key));
+                place.set(key);
             }
             stack.len.set(len + 1);
         });
@@ -67,7 +76,7 @@ pub(crate) fn is_running(key: SubscriptionKey) -> bool {
 pub(crate) fn running_count(key: SubscriptionKey) -> u64 {
     STACK.with(|stack| {
         let running = stack.keys.iter().take(stack.len.get());
-        running.filter(|place| place.get() == Some(key)).count() as u64
+        running.filter(|place| place.get() == key).count() as u64
     })
 }
 

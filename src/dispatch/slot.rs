@@ -18,15 +18,15 @@ use super::roster::Roster;
 use super::scope::SubscriptionKey;
 use super::stripe::Stripes;
 use super::table::TopicTable;
-use super::tally::{Ledger, Tally};
+use super::tally::{Ended, Ledger, Refused, Sinks};
 use super::words::{Gate, Taken};
 use crate::error::HandlerError;
 use crate::event::{AnyEvent, SubscriptionId};
 use crate::pattern::TopicPattern;
+use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::sync::clock;
 use crate::sync::ring::Ring;
-use crate::sync::{Line, Mutex};
 
 /// What happens to an event that finds the queue of a subscription full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -133,21 +133,43 @@ pub(crate) struct Spec {
 }
 
 /// A subscription in the dispatcher.
+///
+/// The order of the fields is that of the cache lines: with many subscriptions each line is a miss, so
+/// what a publisher looks at stands on the first, and what only consumers write on the third.
+#[repr(C, align(64))]
 pub(crate) struct Slot {
-    pub(crate) id: SubscriptionId,
-    pub(crate) spec: Spec,
+    // The publishers' line.
+    pub(super) gate: Gate,
+    /// The payload type of the [`Spec`].
+    pub(super) wants: Option<TypeId>,
     pub(crate) sink: Sink,
+    /// Whether somebody wants to hear of every handler's end,
+    pub(crate) watched: bool,
+    /// whether the [`Spec`] has a filter,
+    pub(super) filters: bool,
+    /// and a budget,
+    pub(super) limited: bool,
+    /// and whether a full queue drops its oldest event.
+    pub(super) displaces: bool,
+
+    // A line that is written at the first event only.
+    pub(super) stripes: Stripes,
+    pub(super) ring: Ring<AnyEvent>,
     pub(crate) hooks: Arc<Hooks>,
+    pub(crate) id: SubscriptionId,
+
+    // The consumers' line.
+    pub(super) taken: Taken,
+    pub(super) ended: Ended,
+
+    // The rest.
+    pub(super) refused: Refused,
+    /// Names this subscription across buses.
+    key: SubscriptionKey,
+    pub(crate) spec: Spec,
     pub(super) roster: Arc<Roster>,
     /// Where publishers find this slot, as long as it is open. Weak: the table holds the slot.
     pub(super) table: std::sync::Weak<TopicTable>,
-
-    pub(super) gate: Line<Gate>,
-    pub(super) taken: Line<Taken>,
-    pub(super) tally: Tally,
-    pub(super) stripes: Stripes,
-
-    pub(super) ring: Ring<AnyEvent>,
     pub(super) ages: Ages,
     /// An event that was taken and put aside because of a pause; goes before the ring.
     pub(super) aside: Mutex<Option<AnyEvent>>,
@@ -190,9 +212,16 @@ impl Slot {
             let sink = sink(weak, &spec);
             Self {
                 id,
-                gate: Line(Gate::new()),
-                taken: Line(Taken::new()),
-                tally: Tally::default(),
+                gate: Gate::new(),
+                wants: spec.wants.map(|(wanted, _)| wanted),
+                key: SubscriptionKey::next(),
+                watched: hooks.watch(),
+                filters: spec.filter.is_some(),
+                limited: spec.budget != u64::MAX,
+                displaces: spec.mode == DeliveryMode::DropOldest,
+                taken: Taken::new(),
+                ended: Ended::default(),
+                refused: Refused::default(),
                 stripes: Stripes::default(),
                 ring: Ring::new(spec.capacity),
                 ages: Ages::default(),
@@ -218,8 +247,9 @@ impl Slot {
     }
 
     /// Names this subscription across buses.
+    #[inline]
     pub(crate) fn key(&self) -> SubscriptionKey {
-        (Arc::as_ptr(&self.roster) as usize, self.id)
+        self.key
     }
 
     /// Says whether only one thread at a time ends handlers of this subscription.
@@ -282,7 +312,7 @@ impl Slot {
     /// Reads the ledger: the ends first, then what was taken, then what was accepted, so that no
     /// event shows at its end that does not show at its source (invariant C2).
     pub(crate) fn ledger(&self) -> Ledger {
-        let sinks = self.tally.sinks();
+        let sinks = Sinks::read(&self.ended, &self.refused);
         let taken = self.taken.view();
         let gate = self.gate.view();
         let stripes = self.stripes.sums();
@@ -315,6 +345,14 @@ impl Slot {
         Some(clock::tick_age(tick, clock::Stamp::coarse().tick_ms))
     }
 }
+
+/// The lines are where they should be.
+#[cfg(all(not(loom), target_pointer_width = "64"))]
+const _: () = {
+    assert!(std::mem::offset_of!(Slot, stripes) == 64);
+    assert!(std::mem::offset_of!(Slot, taken) == 128);
+    assert!(std::mem::offset_of!(Slot, refused) == 192);
+};
 
 impl fmt::Debug for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -38,9 +38,24 @@ pub(crate) struct StripeSums {
 }
 
 /// One line of counters for each group of publishing threads, allocated when first needed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Stripes {
     lines: OnceLock<Box<[Line<Stripe>]>>,
+}
+
+impl Default for Stripes {
+    fn default() -> Self {
+        let lines = OnceLock::new();
+        // loom does not see that the lock orders the making of its atomics before their use: there
+        // they are made with the slot.
+        #[cfg(loom)]
+        let _ = lines.set(new_lines());
+        Self { lines }
+    }
+}
+
+fn new_lines() -> Box<[Line<Stripe>]> {
+    (0..stripe_count()).map(|_| Line::default()).collect()
 }
 
 impl Stripe {
@@ -84,7 +99,7 @@ impl Stripes {
     /// The stripe of this thread.
     #[inline]
     pub(crate) fn mine(&self) -> &Stripe {
-        let lines = self.lines.get_or_init(|| (0..stripe_count()).map(|_| Line::default()).collect());
+        let lines = self.lines.get_or_init(new_lines);
         &lines[thread::number() & (lines.len() - 1)]
     }
 

@@ -21,7 +21,7 @@ use crate::event::SubscriptionId;
 use crate::pattern::TopicPattern;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::snapshot::{Loaded, Snapshot};
-use crate::sync::{Line, Mutex};
+use crate::sync::{Line, Mutex, hash_keys};
 use crate::topic::{Topic, TopicError};
 
 /// How many shards the table of topics has: a change copies one shard, so with 100,000 topics about
@@ -35,7 +35,6 @@ const SEEN: usize = if cfg!(loom) { 2 } else { 1024 };
 #[derive(Debug)]
 pub(crate) struct TopicEntry {
     pub(crate) topic: Topic,
-    hash: u64,
     list: Snapshot<SubscriberList>,
     /// The literal subscriptions. Only touched under the writer lock.
     literal: Mutex<Literal>,
@@ -51,7 +50,23 @@ struct Literal {
     grouped: Vec<Arc<Slot>>,
 }
 
-type Shard = HashTable<Arc<TopicEntry>>;
+type Shard = HashTable<Place>;
+
+/// Where a topic stands in a shard. Its name is here too: to compare it by way of the entry would be
+/// three more pointers to follow at each publish.
+#[derive(Clone, Debug)]
+struct Place {
+    hash: u64,
+    name: Arc<str>,
+    entry: Arc<TopicEntry>,
+}
+
+impl Place {
+    #[inline]
+    fn find<'a>(shard: &'a Shard, hash: u64, name: &str) -> Option<&'a Arc<TopicEntry>> {
+        shard.find(hash, |place| place.hash == hash && *place.name == *name).map(|place| &place.entry)
+    }
+}
 
 /// All topics of a bus and who subscribes to them.
 #[derive(Debug)]
@@ -89,7 +104,7 @@ impl TopicTable {
     pub(crate) fn new(cap: usize) -> Self {
         let empty = Arc::new(Shard::new());
         Self {
-            hasher: ahash::RandomState::new(),
+            hasher: hash_keys(),
             shards: (0..SHARDS).map(|_| Snapshot::new(Arc::clone(&empty))).collect(),
             generation: Line(AtomicU64::new(0)),
             seen: (0..SEEN).map(|_| AtomicU32::new(0)).collect(),
@@ -114,8 +129,7 @@ impl TopicTable {
     pub(crate) fn with_entry<R>(&self, name: &str, visit: impl FnOnce(&Arc<TopicEntry>) -> R) -> Option<R> {
         let hash = self.hash(name);
         let shard = self.shard(hash).load();
-        let entry = shard.find(hash, |entry| entry.topic.as_str() == name)?;
-        Some(visit(entry))
+        Place::find(&shard, hash, name).map(visit)
     }
 
     /// The current list of an entry.
@@ -249,13 +263,13 @@ impl TopicTable {
         let hash = self.hash(topic.as_str());
         let snapshot = self.shard(hash);
         let old = snapshot.load();
-        if let Some(entry) = old.find(hash, |entry| entry.topic == *topic) {
+        if let Some(entry) = Place::find(&old, hash, topic.as_str()) {
             return Some(Arc::clone(entry));
         }
         let mut shard = Shard::clone(&old);
         drop(old);
         if !must && self.is_crowded(&shard) {
-            shard.retain(|entry| !entry.is_loose() || entry.used.swap(false, Ordering::Relaxed));
+            shard.retain(|place| !place.entry.is_loose() || place.entry.used.swap(false, Ordering::Relaxed));
             if self.is_crowded(&shard) {
                 // Relaxed: a statistic.
                 self.refusals.fetch_add(1, Ordering::Relaxed);
@@ -265,21 +279,21 @@ impl TopicTable {
         }
         let entry = Arc::new(TopicEntry {
             topic: topic.clone().intern(),
-            hash,
             list: Snapshot::new(Arc::new(SubscriberList::resolve(u64::MAX, Vec::new()))),
             literal: Mutex::new(Literal::default()),
             used: AtomicBool::new(true),
             pins: AtomicUsize::new(0),
         });
         self.resolve(writer, &entry, garbage);
-        shard.insert_unique(hash, Arc::clone(&entry), |entry| entry.hash);
+        let place = Place { hash, name: Arc::from(topic.as_str()), entry: Arc::clone(&entry) };
+        shard.insert_unique(hash, place, |place| place.hash);
         garbage.shards.push(snapshot.swap(Arc::new(shard)));
         Some(entry)
     }
 
     /// Says whether a shard has its share of the entries that nothing needs.
     fn is_crowded(&self, shard: &Shard) -> bool {
-        shard.iter().filter(|entry| entry.is_loose()).count() >= self.cap.div_ceil(SHARDS)
+        shard.iter().filter(|place| place.entry.is_loose()).count() >= self.cap.div_ceil(SHARDS)
     }
 
     /// Enters a subscription: from the moment this returns, every publish that begins sees it (V1),
@@ -368,7 +382,7 @@ impl TopicTable {
     fn remove_literal(&self, name: &str, id: SubscriptionId, garbage: &mut Garbage) {
         let hash = self.hash(name);
         let shard = self.shard(hash).load();
-        let Some(entry) = shard.find(hash, |entry| entry.topic.as_str() == name) else { return };
+        let Some(entry) = Place::find(&shard, hash, name) else { return };
         let list = entry.list.load();
         let mut shared = None;
         {
@@ -408,7 +422,7 @@ impl TopicTable {
             if slot.listed.load(Ordering::Relaxed) == 0 {
                 return;
             }
-            for entry in snapshot.load().iter() {
+            for Place { entry, .. } in snapshot.load().iter() {
                 let rest = entry.list.load().without(slot.id);
                 if let Some(rest) = rest {
                     Self::unlist(entry, rest, slot.id, garbage);
@@ -459,7 +473,7 @@ impl TopicTable {
         let mut all: Vec<(TopicPattern, usize)> =
             writer.patterns.iter().map(|(pattern, slots)| (pattern.clone(), slots.len())).collect();
         for snapshot in &self.shards {
-            for entry in snapshot.load().iter() {
+            for Place { entry, .. } in snapshot.load().iter() {
                 let literal = entry.literal.lock();
                 let count = literal.plain.len() + literal.grouped.len();
                 if count > 0 {

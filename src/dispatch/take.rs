@@ -10,6 +10,7 @@ use super::slot::Slot;
 use crate::error::HandlerError;
 use crate::event::{AnyEvent, DropReason, Head, Settled};
 use crate::sync::atomic::Ordering;
+use crate::sync::thread::yield_now;
 
 /// What a consumer finds when it asks for the next event.
 #[derive(Debug)]
@@ -86,8 +87,16 @@ impl Slot {
             return (Look::Discard(event), wake);
         }
         if before.is_paused() {
-            *self.aside.lock() = Some(event);
+            // The publisher may stand between its push and its booking. It counts as offered from the
+            // take on, and would not if the take were undone before the booking (C2).
+            while self.gate.view().ahead_of(self.taken.view()) < 0 {
+                yield_now();
+            }
+            // Under the lock: who finds the event finds it marked, and books it once.
+            let mut aside = self.aside.lock();
+            *aside = Some(event);
             let now = self.taken.put_aside();
+            drop(aside);
             // The canceller may have looked aside before the event was there.
             return (if now.is_cancelled() { Look::Cancelled } else { Look::Paused }, wake);
         }
@@ -145,7 +154,7 @@ impl Slot {
     /// Counts an accepted event that no handler gets.
     pub(super) fn discard(&self, event: &AnyEvent) {
         let reason = self.reason();
-        self.tally.ended.drop(reason);
+        self.ended.drop(reason);
         if let Some(completion) = event.head().completion() {
             self.hooks.completed(completion.settle(Settled::Dropped(self.id, reason)));
         }
@@ -164,7 +173,7 @@ impl Slot {
     /// Runs a handler with everything that belongs to it: panics are caught, the end is counted.
     #[inline]
     pub(crate) fn run(self: &Arc<Self>, event: &Head, handler: impl FnOnce() -> Result<(), HandlerError>) {
-        let timing = Timing::start(&self.hooks);
+        let timing = Timing::start(self);
         let result = catch_unwind(AssertUnwindSafe(handler))
             .unwrap_or_else(|payload| Err(HandlerError::panicked(payload)));
         self.finish(event, &timing, result.as_ref().err());
@@ -173,21 +182,21 @@ impl Slot {
     /// Counts an event that a receiver took out: its handler ends as it starts.
     #[inline(always)]
     pub(crate) fn handed_over(self: &Arc<Self>, event: &Head) {
-        let timing = Timing::start(&self.hooks);
+        let timing = Timing::start(self);
         self.finish(event, &timing, None);
     }
 
     /// Counts the end of a handler, tells observers and whoever waits for the event's completion.
     #[inline(always)]
     pub(crate) fn finish(self: &Arc<Self>, event: &Head, timing: &Timing, error: Option<&HandlerError>) {
-        self.tally.ended.deliver(error.is_some(), self.is_exclusive());
+        self.ended.deliver(error.is_some(), self.is_exclusive());
         self.conclude(event, timing, error);
     }
 
     /// What follows the count of a handler's end: observers, quarantine, the event's completion.
     #[inline(always)]
     pub(super) fn conclude(self: &Arc<Self>, event: &Head, timing: &Timing, error: Option<&HandlerError>) {
-        if error.is_some() || timing.is_watched() || self.hooks.quarantine_after.is_some() {
+        if error.is_some() || self.watched {
             self.conclude_slow(event, timing, error);
         }
         if let Some(completion) = event.completion() {

@@ -14,8 +14,7 @@ use std::task::{Context, Poll};
 use event_listener::EventListener;
 
 use super::offer::Push;
-use super::pass::PutAside;
-use super::receipt::Receipt;
+use super::receipt::{Count, Receipt};
 use super::slot::{DeliveryMode, Slot, SubscriptionKind};
 use crate::event::{AnyEvent, DropReason, Head};
 use crate::sync::clock::{self, Deadline, Instant};
@@ -55,7 +54,7 @@ impl Waiting {
             let head_tick = event.head().tick();
             match self.slot.push(event, head_tick) {
                 Push::Accepted => {
-                    receipt.queued += 1;
+                    receipt.count(Count::Queued);
                     break;
                 }
                 Push::Closed(event) => {
@@ -118,6 +117,9 @@ impl fmt::Debug for Waiting {
     }
 }
 
+/// Queues that were full, with the events that they shall get.
+pub(super) type PutAside = Vec<Waiting>;
+
 /// All the waits of one publish call, together: a full queue does not delay the others (I3).
 #[derive(Debug)]
 pub(crate) struct Waits {
@@ -127,7 +129,8 @@ pub(crate) struct Waits {
 
 impl Waits {
     /// `call` is the deadline of the publish call, for all queues alike.
-    pub(crate) fn new((receipt, mut aside): (Receipt, PutAside), call: Deadline) -> Self {
+    pub(crate) fn new(mut receipt: Receipt, call: Deadline) -> Self {
+        let mut aside = receipt.take_aside();
         for waiting in &mut aside {
             waiting.set_deadline(call);
         }

@@ -160,7 +160,7 @@ where
 {
     fn start(&mut self, slot: &Arc<Slot>, event: AnyEvent, cx: &mut Context<'_>) -> Poll<()> {
         let Some(typed) = E::take(event.clone()) else { unreachable!("{JUDGED}") };
-        self.current = Some((event, Timing::start(&slot.hooks)));
+        self.current = Some((event, Timing::start(slot)));
         // The closure before its first await is the application's code too.
         match catch_unwind(AssertUnwindSafe(|| (self.call)(slot, typed))) {
             Ok(future) => {

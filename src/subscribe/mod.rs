@@ -15,6 +15,8 @@ mod context;
 mod delivered;
 mod handler;
 mod hub;
+#[cfg(all(test, loom))]
+mod models;
 mod receiver;
 mod subscription;
 

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use event_listener::{Event as Listeners, EventListener};
@@ -17,6 +17,7 @@ use crate::dispatch::{Consumer, Next};
 use crate::error::{RecvError, RecvTimeoutError, TryRecvError};
 use crate::event::AnyEvent;
 use crate::sync::clock::Deadline;
+use crate::sync::coop;
 use crate::sync::park::{Timed, Wait, block_on};
 use crate::sync::timer::Timer;
 
@@ -152,6 +153,9 @@ impl<E: Delivered> Receiver<E> {
 
     /// Waits for the next event without blocking the thread.
     ///
+    /// Now and then the first poll is pending although there is an event, so that a task that receives in
+    /// a loop lets the other tasks of its runtime run.
+    ///
     /// # Cancel safety
     ///
     /// Dropping the future loses no event: one is taken only when the future is ready.
@@ -206,7 +210,8 @@ impl<E: Delivered> Receiver<E> {
                 None => *listener = Some(self.bell.0.listen()),
                 Some(waits) => match Pin::new(waits).poll(cx) {
                     Poll::Ready(()) => *listener = None,
-                    Poll::Pending if slot.is_paused() || slot.rest() => {
+                    // Parked in a pause, or else `resume` would not know that there is somebody to wake.
+                    Poll::Pending if slot.park() || slot.rest() => {
                         // A close between the look and the listening shows here.
                         if slot.is_closed() && !slot.is_paused() {
                             *listener = None;
@@ -269,6 +274,8 @@ impl<E: Delivered> Future for Recv<'_, E> {
     type Output = Result<E, RecvError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // A task that receives in a loop must not starve the others of its runtime.
+        ready!(coop::poll_proceed(cx));
         Pin::new(&mut self.timed).poll(cx).map(|result| result.map_err(|_| RecvError))
     }
 }
@@ -362,6 +369,8 @@ impl<E: Delivered> Stream for EventStream<E> {
     type Item = E;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<E>> {
+        // As for `recv_async`: no event is taken when it is the others' turn.
+        ready!(coop::poll_proceed(cx));
         let Self { receiver, listener } = &mut *self;
         receiver.poll_next(listener, cx).map(Result::ok)
     }

@@ -110,7 +110,7 @@ impl Subscription {
     }
 
     /// Takes no more events, waits until what is queued has been handled, and cancels the subscription
-    /// when `grace` is over. A receiver is drained when its events have been taken out.
+    /// when it is done or `grace` is over. A receiver is drained when its events have been taken out.
     pub fn drain(&self, grace: Duration) -> Drain {
         self.slot.close(DropReason::Cancelled);
         let wait = DrainWait { quiet: Quiet::of(Arc::clone(&self.slot)), deadline: Deadline::after(grace) };
@@ -243,8 +243,10 @@ impl Wait for DrainWait {
     type Output = DrainReport;
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<DrainReport> {
-        if self.quiet.poll(cx).is_ready() {
-            return Poll::Ready(DrainReport { complete: true, discarded: 0, running: 0 });
+        while self.quiet.poll(cx).is_ready() {
+            if self.quiet.end() {
+                return Poll::Ready(DrainReport { complete: true, discarded: 0, running: 0 });
+            }
         }
         if !self.deadline.has_passed() {
             return Poll::Pending;

@@ -34,11 +34,28 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-/// The fixed time that loom's models run at.
+/// The time that loom's models run at: fixed, unless a model moves it with [`model::pass`].
 #[cfg(loom)]
 pub(crate) fn now() -> Instant {
     static FIXED: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
-    *FIXED.get_or_init(Instant::now)
+    *FIXED.get_or_init(Instant::now) + model::PASSED.get()
+}
+
+/// The clock of a model.
+#[cfg(loom)]
+pub(crate) mod model {
+    use super::Duration;
+    use std::cell::Cell;
+
+    std::thread_local! {
+        /// All threads of a model run on the one thread of its test: this is theirs in common.
+        pub(super) static PASSED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+    }
+
+    /// Sets how much time has passed. A model that uses it begins with zero.
+    pub(crate) fn pass(time: Duration) {
+        PASSED.set(time);
+    }
 }
 
 /// Reads the wall clock.

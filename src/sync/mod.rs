@@ -12,6 +12,7 @@
 //! | [`ready`] | an unbounded queue of what is ready to run (`SegQueue`) |
 //! | [`parker`] | puts one thread to sleep and wakes it |
 //! | [`park`] | one wait for threads and tasks, with a deadline |
+//! | [`coop`] | gives way to the other tasks of a runtime now and then |
 //! | [`clock`] | the coarse clock, deadlines that cannot overflow |
 //! | [`timer`] | wakes tasks at a deadline |
 //!
@@ -24,6 +25,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub(crate) mod clock;
+pub(crate) mod coop;
 pub(crate) mod park;
 pub(crate) mod parker;
 pub(crate) mod ready;
@@ -58,17 +60,44 @@ pub(crate) mod atomic {
 
     #[cfg(loom)]
     pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+
+    /// For statistics that order nothing and that no protocol reads: of `std` under loom too, so that
+    /// they may be made late and cost a model no step.
+    pub(crate) type FigureU32 = std::sync::atomic::AtomicU32;
+}
+
+/// Keys for hash tables whose contents come from outside: random ones; fixed under loom, where a model
+/// must run the same way each time.
+pub(crate) fn hash_keys() -> ahash::RandomState {
+    if cfg!(loom) { ahash::RandomState::with_seeds(1, 2, 3, 4) } else { ahash::RandomState::new() }
 }
 
 /// Threads: loom's under `--cfg loom`.
 pub(crate) mod thread {
     #[cfg(loom)]
-    pub(crate) use loom::thread::{Builder, JoinHandle, Thread, current, park, yield_now};
+    pub(crate) use loom::thread::{Builder, JoinHandle, current, yield_now};
     #[cfg(not(loom))]
     pub(crate) use std::thread::{Thread, available_parallelism};
 
+    /// A model runs the same way on every machine.
     #[cfg(loom)]
-    pub(crate) use loom::{hint::spin_loop, thread_local};
+    pub(crate) fn available_parallelism() -> std::io::Result<std::num::NonZeroUsize> {
+        Ok(std::num::NonZeroUsize::MIN)
+    }
+
+    #[cfg(loom)]
+    pub(crate) use loom::hint::spin_loop;
+
+    /// loom's thread-locals have no `const` form: without it, all threads of a model would share one.
+    #[cfg(loom)]
+    macro_rules! loom_thread_local {
+        ($($(#[$attribute:meta])* static $name:ident: $type:ty = const { $start:expr };)+) => {
+            loom::thread_local! { $($(#[$attribute])* static $name: $type = $start;)+ }
+        };
+        ($($all:tt)+) => { loom::thread_local! { $($all)+ } };
+    }
+    #[cfg(loom)]
+    pub(crate) use loom_thread_local as thread_local;
     #[cfg(not(loom))]
     pub(crate) use std::{hint::spin_loop, thread_local};
 
@@ -78,7 +107,8 @@ pub(crate) mod thread {
     pub(crate) type JoinHandle<T> = std::thread::JoinHandle<T>;
 
     /// A number of the calling thread. Threads are numbered as they first ask, so that neighbours in time
-    /// differ; of `std` under loom too, where no protocol depends on it.
+    /// differ.
+    #[cfg(not(loom))]
     #[inline]
     pub(crate) fn number() -> usize {
         use std::cell::Cell;
@@ -95,6 +125,13 @@ pub(crate) mod thread {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         MINE.set(number);
         number
+    }
+
+    /// The number of the model's thread, which is the same in every execution.
+    #[cfg(loom)]
+    pub(crate) fn number() -> usize {
+        let id = format!("{:?}", current().id());
+        id.trim_matches(|character: char| !character.is_ascii_digit()).parse().unwrap_or(0)
     }
 
     /// A handle of the calling thread.
@@ -120,6 +157,14 @@ pub(crate) mod thread {
     pub(crate) fn yield_now() {
         std::thread::yield_now();
     }
+}
+
+/// A number that no other call in this process returns, from 1; of `std` under loom too.
+pub(crate) fn next_number() -> u64 {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    // Relaxed: they only have to differ.
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// Two fields on different cache lines do not slow each other's writers down.

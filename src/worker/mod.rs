@@ -19,6 +19,8 @@ mod sleep;
 mod spawn;
 
 #[cfg(all(test, loom))]
+mod lane_models;
+#[cfg(all(test, loom))]
 mod models;
 #[cfg(all(test, not(loom)))]
 mod tests;

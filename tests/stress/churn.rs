@@ -24,6 +24,7 @@ pub(crate) fn churn(
     field: &Arc<Field>,
     to: &Elsewhere,
     stop: &AtomicBool,
+    fails: bool,
     mut rng: Rng,
 ) -> Churned {
     let mut churned = Churned::default();
@@ -33,15 +34,20 @@ pub(crate) fn churn(
             kind: rng.pick(&Kind::ALL),
             mode: rng.pick(&MODES),
             capacity: rng.pick(&[1, 2, 64]),
-            wants: Wants::form(rng.below(10), field.topics, rng.pick(&[1, 1, 3])),
+            wants: Wants::form(rng.below(12), field.topics, rng.pick(&[1, 1, 3])),
             group: None,
+            budget: rng.one_in(4).then(|| 1 + rng.below(20) as u64),
+            fails,
         };
         let tracker = plan.tracker(field, false);
         churned.trackers.push(Arc::clone(&tracker));
         let made = plan.subscribe(bus, &tracker, to);
         live(&made, &mut rng, field);
-        if let Err(wrong) = end(made, &tracker, &mut rng) {
+        if let Err(wrong) = end(made, &tracker, plan.budget.is_some(), &mut rng) {
             churned.wrong.push(format!("{}: {wrong}", tracker.label));
+        }
+        if plan.budget.is_some_and(|events| tracker.handled() > events) {
+            churned.wrong.push(format!("{}: {} were handled", tracker.label, tracker.handled()));
         }
         if stop.load(Ordering::Acquire) {
             return churned;
@@ -73,12 +79,12 @@ fn live(made: &Made, rng: &mut Rng, field: &Field) {
 }
 
 /// Ends a subscription in one of the ways to end one.
-fn end(made: Made, tracker: &Tracker, rng: &mut Rng) -> Result<(), String> {
+fn end(made: Made, tracker: &Tracker, takes: bool, rng: &mut Rng) -> Result<(), String> {
     let made = match made {
         Made::Receiver(mut receiver) => {
             for _ in 0..rng.below(50) {
                 match receiver.recv_timeout(Duration::from_micros(50)) {
-                    Ok(event) => tracker.handle(&event),
+                    Ok(event) => tracker.note(&event),
                     Err(_) => break,
                 }
             }
@@ -87,7 +93,7 @@ fn end(made: Made, tracker: &Tracker, rng: &mut Rng) -> Result<(), String> {
                 subscription.resume();
                 // The waiter is dropped: nobody else pulls, so that it would only wait for the deadline.
                 drop(subscription.drain(Duration::ZERO));
-                receiver.iter().for_each(|event| tracker.handle(&event));
+                receiver.iter().for_each(|event| tracker.note(&event));
                 return balanced(receiver.subscription().stats(), tracker);
             }
             Made::Receiver(receiver)
@@ -98,7 +104,8 @@ fn end(made: Made, tracker: &Tracker, rng: &mut Rng) -> Result<(), String> {
         0 => drop(made),
         1 => {
             let subscription = made.subscription();
-            if !subscription.cancel() || subscription.cancel() || !subscription.is_closed() {
+            // One with a budget may have ended by itself.
+            if !(subscription.cancel() || takes) || subscription.cancel() || !subscription.is_closed() {
                 return Err("V4: not cancelled once".to_owned());
             }
         }

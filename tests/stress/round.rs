@@ -1,10 +1,11 @@
 //! One round: a bus of a random shape, everything at once, and the account at the end.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use trolleybus::{DeliveryMode, DropReason, Dropped, EventBus, Ledger};
+use trolleybus::{DeliveryMode, DropReason, Dropped, EventBus, HandledDelivery, Ledger, Observer};
 
 use crate::churn::{Churned, churn};
 use crate::publishers::{Receipts, Way, publish_all};
@@ -24,6 +25,8 @@ pub(crate) struct Shape {
     topics: usize,
     churners: usize,
     rotate: bool,
+    /// An observer hears of every handler's end; then some of them fail.
+    watched: bool,
     plans: Vec<Plan>,
     /// Events of each publisher.
     each: usize,
@@ -34,6 +37,7 @@ impl Shape {
     /// the rest is left to chance.
     pub(crate) fn new(round: usize, deliveries: u64, rng: &mut Rng) -> Self {
         let topics = 1 + rng.below(6);
+        let watched = rng.one_in(2);
         // One round in four waits at every turn; in all of them it would be all that is tested.
         let capacities: &[usize] = if round % 4 == 1 { &[1, 2, 16] } else { &[64, 256, 1024] };
         let mut plans = Vec::new();
@@ -42,8 +46,10 @@ impl Shape {
                 kind: Kind::ALL[number % Kind::ALL.len()],
                 mode: MODES[(number / Kind::ALL.len() + number) % MODES.len()],
                 capacity: rng.pick(capacities),
-                wants: Wants::form(rng.below(10), topics, rng.pick(&[1, 1, 1, 3])),
+                wants: Wants::form(rng.below(12), topics, rng.pick(&[1, 1, 1, 3])),
                 group: None,
+                budget: None,
+                fails: watched && rng.one_in(2),
             });
         }
         let mode = rng.pick(&MODES);
@@ -54,6 +60,8 @@ impl Shape {
                 capacity: rng.pick(capacities),
                 wants: Wants::form(0, topics, 1),
                 group: Some("crew"),
+                budget: None,
+                fails: watched,
             });
         }
         let publishers = 1 + rng.below(4);
@@ -64,6 +72,7 @@ impl Shape {
             topics,
             churners: rng.pick(&[0, 1, 2, 3]),
             rotate: rng.one_in(3),
+            watched,
             plans,
             each: 1,
         };
@@ -84,6 +93,16 @@ impl Shape {
         let alone: u64 = self.plans.iter().filter(|plan| plan.group.is_none()).map(share).sum();
         let group = if self.plans.iter().any(|plan| plan.group.is_some()) { 100 } else { 0 };
         (alone + group).max(1)
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { workers, ways, topics, churners, rotate, watched, plans, each } = self;
+        write!(f, "{} subscriptions, {workers} workers, {topics} topics, {churners} churners", plans.len())?;
+        let (rotate, watched) =
+            (if *rotate { ", rotating" } else { "" }, if *watched { ", watched" } else { "" });
+        write!(f, "{rotate}{watched}, {each} events of each {ways:?}")
     }
 }
 
@@ -143,12 +162,36 @@ impl fmt::Display for Account {
     }
 }
 
+/// Counts what an observer hears.
+#[derive(Clone, Default)]
+struct Watcher(Arc<[AtomicU64; 2]>);
+
+impl Watcher {
+    /// Handlers, and those that failed.
+    fn heard(&self) -> (u64, u64) {
+        (self.0[0].load(Ordering::Acquire), self.0[1].load(Ordering::Acquire))
+    }
+}
+
+impl Observer for Watcher {
+    fn handled(&self, delivery: &HandledDelivery<'_>) {
+        self.0[0].fetch_add(1, Ordering::AcqRel);
+        if delivery.error.is_some() {
+            self.0[1].fetch_add(1, Ordering::AcqRel);
+        }
+    }
+}
+
 /// Runs a round and judges it.
 pub(crate) fn run(shape: &Shape, rng: &mut Rng, guard: &Guard) -> Account {
     let began = Instant::now();
     let mut builder = EventBus::builder().workers(shape.workers);
     if shape.rotate {
         builder = builder.rotate_order();
+    }
+    let watcher = Watcher::default();
+    if shape.watched {
+        builder = builder.observer(watcher.clone());
     }
     let bus = builder.build().expect("valid options");
     let weak = bus.downgrade();
@@ -166,7 +209,7 @@ pub(crate) fn run(shape: &Shape, rng: &mut Rng, guard: &Guard) -> Account {
         let churners: Vec<_> = (0..shape.churners)
             .map(|_| {
                 let rng = rng.fork();
-                scope.spawn(|| churn(&bus, &field, &elsewhere, &stop, rng))
+                scope.spawn(|| churn(&bus, &field, &elsewhere, &stop, shape.watched, rng))
             })
             .collect();
         let publishers: Vec<_> = shape
@@ -225,6 +268,9 @@ pub(crate) fn run(shape: &Shape, rng: &mut Rng, guard: &Guard) -> Account {
     drop(elsewhere);
 
     let mut account = judge(&total, &receipts, &lasting, &churned);
+    if shape.watched {
+        assert_eq!(watcher.heard(), (total.delivered, total.failed), "what the observer heard");
+    }
     drop((lasting, churned));
     waker_thread.join().expect("it only calls wakers");
     eventually("every payload is dropped", || field.dropped() == field.events() as u64);
@@ -310,7 +356,9 @@ fn judge(total: &Ledger, receipts: &Receipts, lasting: &[Lasting], churned: &[Ch
     assert_eq!(total.offered, given.offered(), "C3: {total:?}, {given:?}");
     assert_eq!(total.filtered, given.filtered, "C3: {total:?}, {given:?}");
     assert_eq!(total.skipped, given.skipped, "C3: {total:?}, {given:?}");
-    assert_eq!(total.failed + given.failed, 0, "no handler fails: {total:?}, {given:?}");
+    let failed: u64 = trackers().map(|tracker| tracker.failed()).sum();
+    assert_eq!(total.failed, failed, "C1: counted and returned errors differ: {total:?}");
+    assert!(given.failed <= total.failed, "C3: {total:?}, {given:?}");
     assert_eq!(given.matched, given.offered() + given.filtered + given.skipped, "C3: {given:?}");
     for reason in [DropReason::Full, DropReason::Timeout, DropReason::Deadlock] {
         assert_eq!(dropped.by(reason), given.by(reason), "C3: {reason}: {total:?}, {given:?}");

@@ -57,6 +57,10 @@ pub(crate) struct Plan {
     pub(crate) capacity: usize,
     pub(crate) wants: Wants,
     pub(crate) group: Option<&'static str>,
+    /// Ends by itself after so many events.
+    pub(crate) budget: Option<u64>,
+    /// Some of its handlers return an error.
+    pub(crate) fails: bool,
 }
 
 impl Plan {
@@ -66,25 +70,29 @@ impl Plan {
     }
 
     pub(crate) fn tracker(&self, field: &Arc<Field>, lasting: bool) -> Arc<Tracker> {
-        let Self { kind, mode, capacity, wants, group } = self;
+        let Self { kind, mode, capacity, wants, group, budget, fails } = self;
         let label = format!(
-            "{kind:?} {mode:?} capacity {capacity} on {}{}{}",
-            wants.pattern,
+            "{kind:?} {mode:?} capacity {capacity} on {}{}{}{}",
+            wants.patterns.join(", "),
             if wants.each > 1 { " filtered" } else { "" },
             group.map(|name| format!(" in {name}")).unwrap_or_default(),
+            budget.map(|events| format!(" takes {events}")).unwrap_or_default(),
         );
-        Tracker::new(label, field, wants.clone(), kind.in_order(), lasting)
+        Tracker::new(label, field, wants.clone(), kind.in_order(), lasting, *fails && *kind != Kind::Receiver)
     }
 
     fn begin(&self, bus: &EventBus) -> Subscribe<Event<Stamped>> {
         let mut begun = bus
-            .subscribe::<Stamped>(self.wants.pattern.as_str())
+            .subscribe_many::<Stamped, _>(self.wants.patterns.iter().map(String::as_str))
             .capacity(self.capacity)
             .delivery(self.mode)
             .concurrency(self.kind.concurrency());
         if self.wants.each > 1 {
             let each = self.wants.each;
             begun = begun.filter(move |event| event.sequence.is_multiple_of(each));
+        }
+        if let Some(events) = self.budget {
+            begun = begun.take(events);
         }
         match self.group {
             Some(name) => begun.group(name),
@@ -108,7 +116,7 @@ impl Plan {
                             7 => Again(false).await,
                             _ => {}
                         }
-                        tracker.handle(&event);
+                        tracker.handle(&event)
                     }
                 })
             }
@@ -168,23 +176,23 @@ impl Lasting {
 /// Pulls until the subscription is closed, in one of the ways to pull.
 fn pull(mut receiver: Receiver<Event<Stamped>>, way: usize, tracker: &Tracker) {
     match way % 4 {
-        0 => receiver.iter().for_each(|event| tracker.handle(&event)),
+        0 => receiver.iter().for_each(|event| tracker.note(&event)),
         1 => {
             while let Ok(event) = smol::block_on(receiver.recv_async()) {
-                tracker.handle(&event);
+                tracker.note(&event);
             }
         }
         2 => loop {
             match receiver.recv_timeout(Duration::from_millis(1)) {
-                Ok(event) => tracker.handle(&event),
+                Ok(event) => tracker.note(&event),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(_) => return,
             }
         },
         _ => {
             while let Ok(event) = receiver.recv() {
-                tracker.handle(&event);
-                receiver.try_iter().take(100).for_each(|event| tracker.handle(&event));
+                tracker.note(&event);
+                receiver.try_iter().take(100).for_each(|event| tracker.note(&event));
             }
         }
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
+use trolleybus::HandlerError;
 
 /// A set of numbers, marked by many threads.
 #[derive(Debug)]
@@ -96,8 +97,8 @@ impl Drop for Stamped {
 /// Which events a subscription wants.
 #[derive(Clone, Debug)]
 pub(crate) struct Wants {
-    pub(crate) pattern: String,
-    /// By number of the topic: does the pattern match it? From the pattern's definition, not from the crate.
+    pub(crate) patterns: Vec<String>,
+    /// By number of the topic: does one of the patterns match it? From the grammar's definition, not from the crate.
     pub(crate) topics: Box<[bool]>,
     /// Only each n-th event of a publisher passes the filter.
     pub(crate) each: usize,
@@ -108,14 +109,17 @@ impl Wants {
     pub(crate) fn form(form: usize, topics: usize, each: usize) -> Self {
         let one = form % topics;
         let matching = |matches: &dyn Fn(usize) -> bool| (0..topics).map(matches).collect();
-        let (pattern, topics) = match form % 5 {
-            0 => ("**".to_owned(), matching(&|_| true)),
-            1 => ("stress.*".to_owned(), matching(&|_| true)),
-            2 => (Field::topic_name(one), matching(&|topic| topic == one)),
-            3 => ("stress.even.+".to_owned(), matching(&|topic| topic % 2 == 0)),
-            _ => ("stress.+.t*".to_owned(), matching(&|_| true)),
+        let all = "stress.*".to_owned();
+        let (patterns, topics) = match form % 6 {
+            0 => (vec!["**".to_owned()], matching(&|_| true)),
+            1 => (vec![all], matching(&|_| true)),
+            2 => (vec![Field::topic_name(one)], matching(&|topic| topic == one)),
+            3 => (vec!["stress.even.+".to_owned()], matching(&|topic| topic % 2 == 0)),
+            4 => (vec!["stress.+.t*".to_owned()], matching(&|_| true)),
+            // Matched twice, to come once.
+            _ => (vec![Field::topic_name(one), "other".to_owned(), all], matching(&|_| true)),
         };
-        Self { pattern, topics, each }
+        Self { patterns, topics, each }
     }
 
     pub(crate) fn wants(&self, field: &Field, sequence: usize) -> bool {
@@ -141,6 +145,9 @@ pub(crate) struct Tracker {
     /// Set when no handler may run any more.
     over: AtomicBool,
     wrong: AtomicU64,
+    /// Some of the handlers fail.
+    fails: bool,
+    failed: AtomicU64,
 }
 
 impl Tracker {
@@ -150,6 +157,7 @@ impl Tracker {
         wants: Wants,
         in_order: bool,
         lasting: bool,
+        fails: bool,
     ) -> Arc<Self> {
         Arc::new(Self {
             label,
@@ -160,11 +168,23 @@ impl Tracker {
             handled: AtomicU64::new(0),
             over: AtomicBool::new(false),
             wrong: AtomicU64::new(0),
+            fails,
+            failed: AtomicU64::new(0),
         })
     }
 
-    /// To be called by the handler, once for each event.
-    pub(crate) fn handle(&self, event: &Stamped) {
+    /// To be called by a handler, once for each event; the result is the handler's.
+    pub(crate) fn handle(&self, event: &Stamped) -> Result<(), HandlerError> {
+        self.note(event);
+        if !self.fails || !event.sequence.is_multiple_of(61) {
+            return Ok(());
+        }
+        self.failed.fetch_add(1, Ordering::Relaxed);
+        Err(HandlerError::new("on purpose"))
+    }
+
+    /// To be called for each event that was received.
+    pub(crate) fn note(&self, event: &Stamped) {
         // Acquire: `over` is set after the wait for the last handler.
         if self.over.load(Ordering::Acquire) {
             self.complain("V3: a handler ran after cancel_and_wait", event);
@@ -205,6 +225,11 @@ impl Tracker {
     /// How often the handler was called.
     pub(crate) fn handled(&self) -> u64 {
         self.handled.load(Ordering::Relaxed)
+    }
+
+    /// How many handlers returned an error.
+    pub(crate) fn failed(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
     }
 
     pub(crate) fn wrong(&self) -> u64 {

@@ -1,0 +1,257 @@
+//! Cancellation: against publishers, running handlers, pauses and completions.
+
+use std::sync::Arc;
+use std::task::Context;
+
+use loom::sync::atomic::AtomicBool;
+use loom::thread::spawn;
+
+use super::support::{
+    Figure, close_account, inline, publish, publish_with, push_late, queue, serve, take_one, waker,
+};
+use crate::dispatch::slot::DeliveryMode;
+use crate::dispatch::{Next, Quiet};
+use crate::event::{Completion, DropReason, Extras};
+use crate::sync::atomic::Ordering;
+
+/// An event is published while the subscription is cancelled: it is not offered, or it is counted as
+/// dropped; nothing stays in the queue, and the payload is dropped.
+///
+/// Broken by a `book_late` that does not empty the queue of a cancelled slot.
+#[test]
+fn c1_a_publish_against_a_cancel() {
+    loom::model(|| {
+        let drops = Figure::default();
+        let (slot, _bell) = queue(2, DeliveryMode::Drop);
+        let publisher = {
+            let (slot, payload) = (Arc::clone(&slot), drops.payload(1));
+            spawn(move || publish(&slot, payload))
+        };
+        slot.cancel(DropReason::Cancelled);
+        let receipt = publisher.join().expect("publisher");
+        assert_eq!(drops.get(), 1, "the queue of a cancelled subscription keeps a payload");
+        assert_eq!(slot.ledger().dropped.cancelled, receipt.matched() as u64);
+        close_account(slot, receipt.matched() as u64, 0);
+    });
+}
+
+/// A consumer takes while somebody cancels, waits, and a late publisher (one that passed the gate before
+/// the cancellation) pushes: after the wait no handler starts.
+///
+/// Broken by a `TakenView::is_plain` that does not look at CANCELLED (the late event is started).
+#[test]
+fn v3_no_handler_starts_after_cancel_and_wait() {
+    loom::model(|| {
+        let (slot, _bell) = queue(2, DeliveryMode::Drop);
+        let over = Arc::new(AtomicBool::new(false));
+        let consumer = {
+            let (slot, over) = (Arc::clone(&slot), Arc::clone(&over));
+            spawn(move || {
+                let mut late = false;
+                if let Next::Event(event) = slot.take() {
+                    slot.run(event.head(), || {
+                        late = over.load(Ordering::Relaxed);
+                        Ok(())
+                    });
+                }
+                late
+            })
+        };
+        slot.cancel(DropReason::Cancelled);
+        assert!(slot.is_quiet(0));
+        over.store(true, Ordering::Relaxed);
+        push_late(&slot, 1_u64);
+        assert!(!consumer.join().expect("consumer"), "a handler ran after the end");
+        close_account(slot, 1, 0);
+    });
+}
+
+/// A handler ends while somebody cancels and waits for that: the wait ends.
+///
+/// Broken by an `after_run` that loads the gate instead of changing it (neither sees the other), and by
+/// a `Quiet` that listens without a second look.
+#[test]
+fn v3_a_wait_for_the_last_handler_ends() {
+    loom::model(|| {
+        let (slot, _bell) = queue(2, DeliveryMode::Drop);
+        publish(&slot, 1_u64);
+        let Next::Event(event) = slot.take() else { panic!("it is queued") };
+        let consumer = {
+            let slot = Arc::clone(&slot);
+            spawn(move || {
+                slot.run(event.head(), || Ok(()));
+                slot.after_run();
+            })
+        };
+        slot.cancel(DropReason::Cancelled);
+        let (woken, waker) = waker();
+        let mut quiet = Quiet::of(Arc::clone(&slot));
+        let ready = quiet.poll(&mut Context::from_waker(&waker)).is_ready();
+        assert!(!ready || slot.ledger().running == 0);
+        consumer.join().expect("consumer");
+        assert!(ready || woken.get() > 0, "nobody told that the handler ended");
+        assert!(quiet.poll(&mut Context::from_waker(&waker)).is_ready());
+        drop(quiet);
+        close_account(slot, 1, 1);
+    });
+}
+
+/// An inline handler is called while somebody cancels and waits: none runs after the wait, and the wait
+/// ends.
+///
+/// Broken by a `Stripe::enter` that looks at the mark before it counts itself in, and by a `leave` that
+/// does not look at it.
+#[test]
+fn v3_an_inline_handler_against_cancel_and_wait() {
+    loom::model(|| {
+        let over = Arc::new(AtomicBool::new(false));
+        let late = Figure::default();
+        let slot = {
+            let (over, late) = (Arc::clone(&over), late.clone());
+            inline(u64::MAX, move || {
+                if over.load(Ordering::Relaxed) {
+                    late.raise();
+                }
+            })
+        };
+        let publisher = {
+            let slot = Arc::clone(&slot);
+            spawn(move || publish(&slot, 1_u64))
+        };
+        slot.cancel(DropReason::Cancelled);
+        let (woken, waker) = waker();
+        let mut quiet = Quiet::of(Arc::clone(&slot));
+        let ready = quiet.poll(&mut Context::from_waker(&waker)).is_ready();
+        if ready {
+            over.store(true, Ordering::Relaxed);
+        }
+        let receipt = publisher.join().expect("publisher");
+        assert_eq!(late.get(), 0, "a handler ran after the end");
+        assert!(ready || woken.get() > 0, "nobody told that the handler ended");
+        drop(quiet);
+        close_account(slot, receipt.offered() as u64, receipt.delivered() as u64);
+    });
+}
+
+/// The subscription is paused and cancelled while the consumer has an event in its hand: it is not kept
+/// aside, and counted once.
+///
+/// Broken by a `look` that does not see, after it has put an event aside, that all was cancelled
+/// meanwhile.
+#[test]
+fn v3_a_cancel_against_an_event_that_is_put_aside() {
+    loom::model(|| {
+        let drops = Figure::default();
+        let (slot, _bell) = queue(2, DeliveryMode::Drop);
+        publish(&slot, drops.payload(1));
+        let consumer = {
+            let slot = Arc::clone(&slot);
+            spawn(move || take_one(&slot))
+        };
+        slot.pause();
+        slot.cancel(DropReason::Cancelled);
+        let handled = consumer.join().expect("consumer").is_some();
+        assert_eq!(drops.get(), 1, "the event is still there");
+        close_account(slot, 1, u64::from(handled));
+    });
+}
+
+/// An event with a completion is published, taken and cancelled: the completion is called exactly once,
+/// whichever way the event ends, with what became of it.
+///
+/// Broken by a `discard` that does not settle (never called), and by a pass that opens the obligation
+/// after the push (called before the event was handled).
+#[test]
+fn c1_a_completion_is_called_once_however_the_event_ends() {
+    loom::model(|| {
+        let (slot, _bell) = queue(2, DeliveryMode::Drop);
+        let outcomes = Arc::new(crate::sync::Mutex::new(Vec::new()));
+        let publisher = {
+            let (slot, outcomes) = (Arc::clone(&slot), Arc::clone(&outcomes));
+            spawn(move || {
+                let completion = Completion::new(Box::new(move |outcome| outcomes.lock().push(outcome)));
+                let extras = Extras { completion: Some(completion), ..Extras::default() };
+                publish_with(&slot, 1_u64, Some(Box::new(extras)))
+            })
+        };
+        let handled = take_one(&slot).is_some();
+        slot.cancel(DropReason::Cancelled);
+        let receipt = publisher.join().expect("publisher");
+        let outcomes = std::mem::take(&mut *outcomes.lock());
+        let [outcome] = &*outcomes else { panic!("called {} times", outcomes.len()) };
+        assert_eq!((outcome.done, outcome.dropped.len()), {
+            let offered = receipt.matched();
+            (usize::from(handled), offered - usize::from(handled))
+        });
+        close_account(slot, receipt.matched() as u64, u64::from(handled));
+    });
+}
+
+/// Two threads cancel: one of them is told that it did it.
+///
+/// Broken by a `Taken::cancel` that loads and stores.
+#[test]
+fn v4_one_of_two_cancels_is_the_first() {
+    loom::model(|| {
+        let drops = Figure::default();
+        let (slot, _bell) = queue(2, DeliveryMode::Drop);
+        publish(&slot, drops.payload(1));
+        let other = {
+            let slot = Arc::clone(&slot);
+            spawn(move || slot.cancel(DropReason::Cancelled))
+        };
+        let own = slot.cancel(DropReason::Cancelled);
+        assert!(own != other.join().expect("canceller"));
+        assert_eq!(drops.get(), 1);
+        close_account(slot, 1, 0);
+    });
+}
+
+/// An inline subscription that takes one event gets two at once: its handler runs once, and the other
+/// publisher knows that its event was not offered.
+///
+/// Broken by a `claim` that loads and stores.
+#[test]
+fn c1_a_budget_of_one_runs_one_handler() {
+    loom::model(|| {
+        let runs = Figure::default();
+        let slot = {
+            let runs = runs.clone();
+            inline(1, move || runs.raise())
+        };
+        let other = {
+            let slot = Arc::clone(&slot);
+            spawn(move || publish(&slot, 1_u64))
+        };
+        let own = publish(&slot, 2_u64);
+        let other = other.join().expect("publisher");
+        assert_eq!((runs.get(), own.matched() + other.matched()), (1, 1));
+        assert_eq!(own.delivered() + other.delivered(), 1);
+        assert!(slot.is_closed());
+        close_account(slot, 1, 1);
+    });
+}
+
+/// A queued subscription that takes one event has two queued: it handles one, ends, and the other is
+/// counted.
+///
+/// Broken by a `spend` that does not cancel with the last one.
+#[test]
+fn c1_a_budget_of_one_against_a_late_push() {
+    loom::model(|| {
+        let drops = Figure::default();
+        let bell = super::support::Bell::default();
+        let mut spec = super::support::spec(&["t"], 2, DeliveryMode::Drop);
+        spec.budget = 1;
+        let slot = super::support::slot(spec, |_| crate::dispatch::Sink::Queue(Box::new(bell)));
+        publish(&slot, drops.payload(1));
+        let publisher = {
+            let (slot, payload) = (Arc::clone(&slot), drops.payload(2));
+            spawn(move || publish(&slot, payload).matched())
+        };
+        assert_eq!(serve(&slot), [1]);
+        let late = publisher.join().expect("publisher") as u64;
+        assert_eq!(drops.get(), 2);
+        close_account(slot, 1 + late, 1);
+    });
+}

@@ -1,0 +1,166 @@
+//! Reading the account while it changes.
+
+use std::sync::Arc;
+
+use loom::thread::{JoinHandle, spawn};
+
+use super::support::{Figure, close_account, inline, publish, push, queue, take_one};
+use crate::dispatch::slot::{DeliveryMode, Slot};
+use crate::dispatch::{Ledger, Roster};
+use crate::event::DropReason;
+
+/// Two readings of one account, at most `most` events in it: none shows more at the ends than at the
+/// source, and no counter goes down.
+fn read_twice(slot: &Arc<Slot>, most: u64) -> Ledger {
+    let first = slot.ledger();
+    let second = slot.ledger();
+    for ledger in [first, second] {
+        // A difference below zero would show as one above all bounds.
+        assert!(ledger.queued <= most && ledger.running <= most, "{ledger:?}");
+        assert!(ledger.is_balanced() && ledger.offered <= most, "{ledger:?}");
+    }
+    assert!(first.offered <= second.offered, "{first:?} {second:?}");
+    assert!(first.delivered <= second.delivered, "{first:?} {second:?}");
+    assert!(first.dropped.total() <= second.dropped.total(), "{first:?} {second:?}");
+    second
+}
+
+fn pusher(slot: &Arc<Slot>) -> JoinHandle<u64> {
+    let slot = Arc::clone(slot);
+    spawn(move || u64::from(push(&slot, 1_u64)))
+}
+
+/// One publishes, one takes, one reads.
+///
+/// Broken by a `ledger` that reads what was taken before the ends, and by a reading that does not
+/// account for an event that was taken before it was booked.
+#[test]
+fn c2_a_reader_during_publish_and_take() {
+    loom::model(|| {
+        let (slot, _bell) = queue(2, DeliveryMode::Drop);
+        let publisher = pusher(&slot);
+        let consumer = {
+            let slot = Arc::clone(&slot);
+            spawn(move || take_one(&slot))
+        };
+        read_twice(&slot, 1);
+        publisher.join().expect("publisher");
+        let handled = consumer.join().expect("consumer").or_else(|| take_one(&slot));
+        assert_eq!(handled, Some(1));
+        close_account(slot, 1, 1);
+    });
+}
+
+/// One publishes, one cancels, one reads.
+///
+/// Broken by a `ledger` that reads the gate before the ends.
+#[test]
+fn c2_a_reader_during_publish_and_cancel() {
+    loom::model(|| {
+        let (slot, _bell) = queue(2, DeliveryMode::Drop);
+        let publisher = pusher(&slot);
+        let canceller = {
+            let slot = Arc::clone(&slot);
+            spawn(move || slot.cancel(DropReason::Cancelled))
+        };
+        read_twice(&slot, 1);
+        let matched = publisher.join().expect("publisher");
+        canceller.join().expect("canceller");
+        close_account(slot, matched, 0);
+    });
+}
+
+/// An event is published, taken in a pause and put aside, while one reads: it stays offered.
+///
+/// Broken by a `look` that puts an event aside whose publisher has not booked it yet (the reading that
+/// counted it as taken said "offered", and the next one does not).
+#[test]
+fn c2_a_reader_during_publish_and_pause() {
+    loom::model(|| {
+        let (slot, _bell) = queue(2, DeliveryMode::Drop);
+        let publisher = pusher(&slot);
+        let consumer = {
+            let slot = Arc::clone(&slot);
+            spawn(move || take_one(&slot))
+        };
+        slot.pause();
+        read_twice(&slot, 1);
+        publisher.join().expect("publisher");
+        let handled = consumer.join().expect("consumer").is_some();
+        slot.resume();
+        assert_eq!(take_one(&slot).is_some(), !handled);
+        close_account(slot, 1, 1);
+    });
+}
+
+/// An event is put aside in a pause and discarded by a cancellation, while one reads: it is offered once.
+///
+/// Broken by a `look` that marks the event as put aside after others can find it there.
+#[test]
+fn c2_a_reader_during_pause_and_cancel() {
+    loom::model(|| {
+        let (slot, _bell) = queue(2, DeliveryMode::Drop);
+        publish(&slot, 1_u64);
+        let consumer = {
+            let slot = Arc::clone(&slot);
+            spawn(move || take_one(&slot))
+        };
+        let canceller = {
+            let slot = Arc::clone(&slot);
+            spawn(move || slot.cancel(DropReason::Cancelled))
+        };
+        slot.pause();
+        read_twice(&slot, 1);
+        canceller.join().expect("canceller");
+        let handled = consumer.join().expect("consumer").is_some();
+        close_account(slot, 1, u64::from(handled));
+    });
+}
+
+/// A publisher runs an inline handler while one reads.
+///
+/// Broken by a `sums` that reads the entries before the exits.
+#[test]
+fn c2_a_reader_during_inline_handlers() {
+    loom::model(|| {
+        let slot = inline(u64::MAX, || {});
+        let publisher = {
+            let slot = Arc::clone(&slot);
+            spawn(move || {
+                publish(&slot, 1_u64);
+            })
+        };
+        read_twice(&slot, 1);
+        publisher.join().expect("publisher");
+        close_account(slot, 1, 1);
+    });
+}
+
+/// The last reference to a subscription is dropped while the account of the bus is read: its events are
+/// in it once, before and after.
+///
+/// Broken by a `fold` that takes the slot out in one step and adds its account in another, and by a
+/// `Roster::ledger` that passes by a slot which is being dropped.
+#[test]
+fn c2_a_reader_of_the_bus_against_the_end_of_a_slot() {
+    loom::model(|| {
+        let roster = Arc::<Roster>::default();
+        let spec = super::support::spec(&["t"], 1, DeliveryMode::Drop);
+        let bell = super::support::Bell::default();
+        let slot = super::support::slot_in(&std::sync::Weak::new(), &roster, spec, |_| {
+            crate::dispatch::Sink::Queue(Box::new(bell))
+        });
+        let drops = Figure::default();
+        publish(&slot, drops.payload(1));
+        assert_eq!(take_one(&slot), Some(1));
+        slot.cancel(DropReason::Cancelled);
+        let dropper = spawn(move || drop(slot));
+        for _ in 0..2 {
+            let ledger = roster.ledger();
+            assert_eq!((ledger.offered, ledger.delivered), (1, 1), "{ledger:?}");
+        }
+        dropper.join().expect("dropper");
+        assert_eq!(roster.ledger().offered, 1);
+        assert_eq!(drops.get(), 1);
+    });
+}

@@ -1,0 +1,20 @@
+//! loom models of the core. Each says which change breaks it, and was seen to fail with that change.
+//!
+//! Nothing sleeps in them: consumers and waiting publishers are driven by hand, and when all threads are
+//! done, only by whoever was woken. So a lost wake-up shows as something left over, and a model stays
+//! small enough for the bound of three preemptions.
+//!
+//! | file | what is modelled |
+//! |---|---|
+//! | `queue.rs` | push, take, rest, pause and close of one queue |
+//! | `cancel.rs` | cancellation against publishers, handlers, pauses, completions |
+//! | `wait.rs` | publishers that wait for room |
+//! | `table.rs` | subscribing and cancelling against publishers that look for their subscribers |
+//! | `counters.rs` | reading the account while it changes |
+
+mod cancel;
+mod counters;
+mod queue;
+pub(crate) mod support;
+mod table;
+mod wait;

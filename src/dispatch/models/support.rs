@@ -1,0 +1,233 @@
+//! What the models are made of: small slots, consumers by hand, wakers that count.
+
+use std::panic::Location;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, Wake, Waker};
+
+use crate::dispatch::offer::Push;
+use crate::dispatch::passing::Passing;
+use crate::dispatch::slot::{
+    Consumer, DeliveryMode, InlineHandler, Sink, Slot, SlotParts, Spec, SubscriptionKind,
+};
+use crate::dispatch::{Hooks, Next, Pass, Patience, Receipt, Roster, SubscriberList, TopicTable};
+use crate::event::{AnyEvent, DropReason, Event, Extras, PayloadKind};
+use crate::pattern::TopicPattern;
+use crate::sync::atomic::{FigureU32, Ordering};
+use crate::sync::clock::Stamp;
+use crate::sync::thread::yield_now;
+use crate::topic::Topic;
+
+/// The payload of most models: a number, and how often it was dropped.
+pub(crate) struct Payload {
+    pub(crate) number: u64,
+    drops: Arc<FigureU32>,
+}
+
+impl Drop for Payload {
+    fn drop(&mut self) {
+        self.drops.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Counts something outside of the model: it adds no step and orders nothing.
+#[derive(Clone, Default)]
+pub(crate) struct Figure(pub(crate) Arc<FigureU32>);
+
+impl Figure {
+    pub(crate) fn raise(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Sets it to zero and returns what it was.
+    pub(crate) fn take(&self) -> u32 {
+        self.0.swap(0, Ordering::Relaxed)
+    }
+
+    pub(crate) fn payload(&self, number: u64) -> Payload {
+        Payload { number, drops: Arc::clone(&self.0) }
+    }
+}
+
+impl Wake for Figure {
+    fn wake(self: Arc<Self>) {
+        self.raise();
+    }
+}
+
+/// A waker that counts its wake-ups.
+pub(crate) fn waker() -> (Figure, Waker) {
+    let woken = Figure::default();
+    (woken.clone(), Waker::from(Arc::new(woken)))
+}
+
+/// A consumer that only remembers that it was woken; the models take by hand.
+#[derive(Clone, Default)]
+pub(crate) struct Bell(pub(crate) Figure);
+
+impl Consumer for Bell {
+    fn wake(&self) {
+        self.0.raise();
+    }
+
+    fn closed(&self) {
+        self.0.raise();
+    }
+}
+
+/// What becomes of a queue in a model, but for its consumer.
+pub(crate) fn spec(patterns: &[&str], capacity: usize, mode: DeliveryMode) -> Spec {
+    Spec {
+        patterns: patterns.iter().map(|text| TopicPattern::new(text).expect("a pattern")).collect(),
+        kind: SubscriptionKind::Pooled,
+        mode,
+        capacity,
+        concurrency: 1,
+        wants: None,
+        filter: None,
+        group: None,
+        budget: u64::MAX,
+        name: None,
+        site: Location::caller(),
+    }
+}
+
+/// Makes a slot that no table knows.
+pub(crate) fn slot(spec: Spec, sink: impl FnOnce(&Weak<Slot>) -> Sink) -> Arc<Slot> {
+    slot_in(&Weak::new(), &Arc::default(), spec, sink)
+}
+
+/// Makes a slot of a table and a roster.
+pub(crate) fn slot_in(
+    table: &Weak<TopicTable>,
+    roster: &Arc<Roster>,
+    spec: Spec,
+    sink: impl FnOnce(&Weak<Slot>) -> Sink,
+) -> Arc<Slot> {
+    let hooks = Arc::new(Hooks::new(None, None));
+    let parts = SlotParts { hooks, roster: Arc::clone(roster), table: Weak::clone(table) };
+    Slot::new(spec, parts, |weak, _| sink(weak))
+}
+
+/// A slot with a queue, and its consumer's bell.
+pub(crate) fn queue(capacity: usize, mode: DeliveryMode) -> (Arc<Slot>, Bell) {
+    let bell = Bell::default();
+    (slot(spec(&["t"], capacity, mode), |_| Sink::Queue(Box::new(bell.clone()))), bell)
+}
+
+struct Calls<F>(F);
+
+impl<F: Fn() + Send + Sync> InlineHandler for Calls<F> {
+    fn call(&self, _event: &Passing<'_>, _slot: &Arc<Slot>) -> Result<(), crate::error::HandlerError> {
+        (self.0)();
+        Ok(())
+    }
+}
+
+/// A slot with an inline handler.
+pub(crate) fn inline(budget: u64, handler: impl Fn() + Send + Sync + 'static) -> Arc<Slot> {
+    let mut spec = spec(&["t"], 1, DeliveryMode::Drop);
+    (spec.budget, spec.kind) = (budget, SubscriptionKind::Inline);
+    slot(spec, |_| Sink::Inline(Box::new(Calls(handler))))
+}
+
+/// Publishes a payload to one slot, as far as that needs no waiting.
+pub(crate) fn publish<T: Send + Sync + 'static>(slot: &Arc<Slot>, payload: T) -> Receipt {
+    publish_with(slot, payload, None)
+}
+
+/// Publishes a payload with extras to one slot.
+pub(crate) fn publish_with<T: Send + Sync + 'static>(
+    slot: &Arc<Slot>,
+    payload: T,
+    extras: Option<Box<Extras>>,
+) -> Receipt {
+    let topic = Topic::new("t").expect("a topic");
+    let event = Event::build(topic, Stamp::coarse(), PayloadKind::Local, extras, payload);
+    let list = SubscriberList::resolve(0, vec![Arc::clone(slot)]);
+    let passing = Passing::new(&event);
+    let outcome = Pass::new(&passing, Patience::Wait).run(&list, 0);
+    if let Some(completion) = event.head().completion() {
+        slot.hooks.completed(completion.release());
+    }
+    outcome
+}
+
+/// The second half of a push whose first half, the look at the gate, lies in the past.
+pub(crate) fn push_late<T: Send + Sync + 'static>(slot: &Arc<Slot>, payload: T) {
+    let topic = Topic::new("t").expect("a topic");
+    let event = Event::build(topic, Stamp::coarse(), PayloadKind::Local, None, payload);
+    assert!(slot.ring.push(event.into_any()).is_ok(), "the models leave room");
+    slot.book(0);
+}
+
+/// The number of a payload.
+pub(crate) fn number(event: &AnyEvent) -> u64 {
+    event.payload::<Payload>().map_or_else(|| *event.payload::<u64>().expect("a number"), |it| it.number)
+}
+
+/// Takes one event, if there is one, and handles it.
+pub(crate) fn take_one(slot: &Arc<Slot>) -> Option<u64> {
+    let Next::Event(event) = slot.take() else { return None };
+    slot.run(event.head(), || Ok(()));
+    Some(number(&event))
+}
+
+/// Pushes an event without a look at who wants it: fewer steps, for models of three threads. False if
+/// the gate was closed.
+pub(crate) fn push<T: Send + Sync + 'static>(slot: &Arc<Slot>, payload: T) -> bool {
+    let topic = Topic::new("t").expect("a topic");
+    let event = Event::build(topic, Stamp::coarse(), PayloadKind::Local, None, payload);
+    match slot.push(event.into_any(), 0) {
+        Push::Accepted => true,
+        Push::Closed(_) => false,
+        Push::Full(_) => panic!("the models leave room"),
+    }
+}
+
+/// What a consumer does when it is woken: takes until there is nothing, and rests. Returns what it
+/// handled.
+pub(crate) fn serve(slot: &Arc<Slot>) -> Vec<u64> {
+    let mut handled = Vec::new();
+    loop {
+        match slot.take() {
+            Next::Event(event) => {
+                slot.run(event.head(), || Ok(()));
+                handled.push(number(&event));
+            }
+            Next::Empty | Next::Cancelled if slot.rest() => return handled,
+            Next::Paused if slot.park() => return handled,
+            Next::Empty | Next::Cancelled => yield_now(),
+            Next::Paused => {}
+        }
+    }
+}
+
+/// When all threads are done: serves as often as the consumer was woken, and no more.
+pub(crate) fn serve_woken(slot: &Arc<Slot>, bell: &Bell) -> Vec<u64> {
+    let mut handled = Vec::new();
+    while bell.0.take() > 0 {
+        handled.extend(serve(slot));
+    }
+    handled
+}
+
+/// Polls a wait once.
+pub(crate) fn poll<W: crate::sync::park::Wait>(wait: &mut W, waker: &Waker) -> Poll<W::Output> {
+    wait.poll(&mut Context::from_waker(waker))
+}
+
+/// The end of every model: the account balances with nothing queued or running, and nothing keeps a
+/// cancelled slot.
+pub(crate) fn close_account(slot: Arc<Slot>, offered: u64, delivered: u64) {
+    let ledger = slot.ledger();
+    assert!(ledger.is_balanced(), "{ledger:?}");
+    assert_eq!((ledger.queued, ledger.running), (0, 0), "{ledger:?}");
+    assert_eq!((ledger.offered, ledger.delivered), (offered, delivered), "{ledger:?}");
+    assert_eq!(slot.taken.view().waiters(), 0, "a publisher is still announced");
+    slot.cancel(DropReason::Cancelled);
+    assert_eq!(Arc::strong_count(&slot), 1, "somebody keeps the slot");
+}

@@ -1,0 +1,160 @@
+//! Subscribing and cancelling against publishers that look for their subscribers.
+
+use std::sync::Arc;
+
+use loom::sync::atomic::AtomicBool;
+use loom::thread::spawn;
+
+use super::support::{Bell, slot_in, spec};
+use crate::dispatch::slot::{DeliveryMode, Sink, Slot};
+use crate::dispatch::{Roster, TopicTable};
+use crate::event::DropReason;
+use crate::sync::atomic::Ordering;
+use crate::topic::Topic;
+
+/// A table, a slot for these patterns that is not in it yet, and topics that have entries.
+struct Tables {
+    table: Arc<TopicTable>,
+    slot: Arc<Slot>,
+}
+
+impl Tables {
+    fn new(patterns: &[&str], topics: &[&str]) -> Self {
+        let table = Arc::new(TopicTable::new(16));
+        for topic in topics {
+            let entry = table.pin(&Topic::new(topic).expect("a topic"));
+            TopicTable::unpin(&entry);
+        }
+        let slot = slot_in(
+            &Arc::downgrade(&table),
+            &Arc::<Roster>::default(),
+            spec(patterns, 1, DeliveryMode::Drop),
+            |_| Sink::Queue(Box::new(Bell::default())),
+        );
+        Self { table, slot }
+    }
+
+    /// How often the slot stands in the list of a topic.
+    fn count(table: &Arc<TopicTable>, slot: &Arc<Slot>, topic: &str) -> usize {
+        table
+            .with_entry(topic, |entry| table.list(entry).all().filter(|other| other.id == slot.id).count())
+            .expect("the topic has an entry")
+    }
+
+    /// Inserts the slot in a thread of its own; the flag is set when that is done.
+    fn insert(&self) -> (loom::thread::JoinHandle<()>, Arc<AtomicBool>) {
+        let subscribed = Arc::new(AtomicBool::new(false));
+        let (table, slot, done) = (Arc::clone(&self.table), Arc::clone(&self.slot), Arc::clone(&subscribed));
+        let thread = spawn(move || {
+            table.insert(&slot);
+            done.store(true, Ordering::Release);
+        });
+        (thread, subscribed)
+    }
+
+    /// A publish on that topic sees the slot if it was subscribed before, and once at most.
+    fn look(&self, topic: &str, subscribed: &AtomicBool) -> usize {
+        let before = subscribed.load(Ordering::Acquire);
+        let count = Self::count(&self.table, &self.slot, topic);
+        assert!(count <= 1, "in the list {count} times");
+        assert!(count == 1 || !before, "a publish after the subscribe missed it");
+        count
+    }
+
+    /// Cancelled, the slot is in no list, and nothing keeps it.
+    fn close(self, topics: &[&str]) {
+        for topic in topics {
+            assert_eq!(Self::count(&self.table, &self.slot, topic), 1, "not subscribed in the end");
+        }
+        self.slot.cancel(DropReason::Cancelled);
+        for topic in topics {
+            assert_eq!(Self::count(&self.table, &self.slot, topic), 0, "still in the list of {topic}");
+        }
+        assert_eq!(Arc::strong_count(&self.slot), 1, "somebody keeps the slot");
+    }
+}
+
+/// A publish against a subscribe to that very topic.
+///
+/// Broken by an `insert` that takes the list of another generation for current (it grows a list that the
+/// next look throws away), and by one that does not replace the list.
+#[test]
+fn v1_a_publish_against_a_subscribe() {
+    loom::model(|| {
+        let tables = Tables::new(&["a"], &["a"]);
+        let (thread, subscribed) = tables.insert();
+        tables.look("a", &subscribed);
+        thread.join().expect("subscriber");
+        tables.close(&["a"]);
+    });
+}
+
+/// A publish against a subscribe to a pattern: the topic's list is outdated by the generation alone.
+///
+/// Broken by an `insert` that does not raise the generation, and by a `list` that does not compare it.
+#[test]
+fn v1_a_publish_against_a_subscribe_to_a_pattern() {
+    loom::model(|| {
+        let tables = Tables::new(&["*"], &["a"]);
+        let (thread, subscribed) = tables.insert();
+        tables.look("a", &subscribed);
+        thread.join().expect("subscriber");
+        tables.close(&["a"]);
+    });
+}
+
+/// Publishes to two topics, one after the other, against a subscribe to both: who saw it on the first
+/// sees it on the second.
+///
+/// Broken by an `insert` that resolves each topic's list as it comes to it.
+#[test]
+fn v5_a_subscribe_to_two_topics_is_seen_on_both_or_none() {
+    loom::model(|| {
+        let tables = Tables::new(&["a", "b"], &["a", "b"]);
+        let (thread, subscribed) = tables.insert();
+        let first = tables.look("a", &subscribed);
+        let second = tables.look("b", &subscribed);
+        assert!(first <= second, "half of the subscription was seen");
+        thread.join().expect("subscriber");
+        tables.close(&["a", "b"]);
+    });
+}
+
+/// A publish brings a list up to date while the subscription in it is cancelled: it is out of the list,
+/// and nothing keeps it.
+///
+/// Broken by a `remove` that does not sweep the lists.
+#[test]
+fn v4_a_publish_that_refreshes_against_a_cancel() {
+    loom::model(|| {
+        let tables = Tables::new(&["*"], &["a"]);
+        tables.table.insert(&tables.slot);
+        let canceller = {
+            let slot = Arc::clone(&tables.slot);
+            spawn(move || {
+                slot.cancel(DropReason::Cancelled);
+            })
+        };
+        Tables::count(&tables.table, &tables.slot, "a");
+        canceller.join().expect("canceller");
+        assert_eq!(Tables::count(&tables.table, &tables.slot, "a"), 0, "still in the list");
+        assert_eq!(Arc::strong_count(&tables.slot), 1, "somebody keeps the slot");
+    });
+}
+
+/// A topic gets its entry by a publish while somebody subscribes to a pattern that matches it.
+///
+/// Broken by a `resolve` that stamps a list with a generation of the future.
+#[test]
+fn v1_a_first_publish_against_a_subscribe_to_a_pattern() {
+    loom::model(|| {
+        let tables = Tables::new(&["*"], &[]);
+        // Seen once: the next publish makes an entry.
+        let _ = tables.table.resolve_unseen("a").expect("a topic");
+        let (thread, subscribed) = tables.insert();
+        let _ = tables.table.resolve_unseen("a").expect("a topic");
+        tables.look("a", &subscribed);
+        thread.join().expect("subscriber");
+        tables.close(&["a"]);
+    });
+}

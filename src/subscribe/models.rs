@@ -1,0 +1,125 @@
+//! loom models of the receivers. Each says which change breaks it, and was seen to fail with that change.
+//!
+//! Receivers are polled by hand, and when all threads are done, only if they were woken.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use loom::thread::spawn;
+
+use super::receiver::Receiver;
+use crate::EventBus;
+use crate::dispatch::models::support::{number, poll, publish, waker};
+use crate::dispatch::{DeliveryMode, Slot, Waits};
+use crate::error::RecvError;
+use crate::event::{AnyEvent, DropReason};
+use crate::sync::clock::Deadline;
+
+fn receiver(bus: &EventBus) -> (Receiver<AnyEvent>, Arc<Slot>) {
+    let receiver =
+        bus.subscribe_any("t").capacity(1).delivery(DeliveryMode::Block).receiver().expect("a receiver");
+    let slot = Arc::clone(receiver.subscription().slot());
+    (receiver, slot)
+}
+
+/// Receives while `other` happens in another thread. When both are done the receiver must have its
+/// answer, or have been woken.
+fn receive_against(
+    receiver: &mut Receiver<AnyEvent>,
+    slot: &Arc<Slot>,
+    other: impl FnOnce(&Arc<Slot>) + Send + 'static,
+) -> Result<u64, RecvError> {
+    let thread = {
+        let slot = Arc::clone(slot);
+        spawn(move || other(&slot))
+    };
+    let (woken, waker) = waker();
+    let mut cx = Context::from_waker(&waker);
+    let mut recv = receiver.recv_async();
+    let first = Pin::new(&mut recv).poll(&mut cx);
+    thread.join().expect("the other");
+    let result = match first {
+        Poll::Ready(result) => result,
+        Poll::Pending => {
+            assert!(woken.get() > 0, "the receiver was not woken");
+            let Poll::Ready(result) = Pin::new(&mut recv).poll(&mut cx) else { panic!("woken for nothing") };
+            result
+        }
+    };
+    result.map(|event| number(&event))
+}
+
+/// An event comes while the receiver begins to wait.
+///
+/// Broken by a receiver that does not rest before it waits (the publisher believes that it is awake).
+#[test]
+fn l1_a_receiver_against_a_push() {
+    loom::model(|| {
+        let bus = EventBus::new();
+        let (mut receiver, slot) = receiver(&bus);
+        let result = receive_against(&mut receiver, &slot, |slot| {
+            publish(slot, 1_u64);
+        });
+        assert_eq!(result, Ok(1));
+    });
+}
+
+/// The subscription is closed while the receiver begins to wait.
+///
+/// Broken by a `Doorbell::closed` that wakes nobody.
+#[test]
+fn l1_a_receiver_against_a_close() {
+    loom::model(|| {
+        let bus = EventBus::new();
+        let (mut receiver, slot) = receiver(&bus);
+        let result = receive_against(&mut receiver, &slot, |slot| {
+            slot.close(DropReason::Shutdown);
+        });
+        assert_eq!(result, Err(RecvError));
+    });
+}
+
+/// A pause ends while the receiver begins to wait because of it: it gets what was queued meanwhile.
+///
+/// Broken by a receiver that waits in a pause without parking (`resume` does not know that there is
+/// somebody to wake).
+#[test]
+fn l1_a_receiver_against_a_resume() {
+    loom::model(|| {
+        let bus = EventBus::new();
+        let (mut receiver, slot) = receiver(&bus);
+        slot.pause();
+        publish(&slot, 1_u64);
+        let result = receive_against(&mut receiver, &slot, |slot| slot.resume());
+        assert_eq!(result, Ok(1));
+    });
+}
+
+/// The receiver is dropped while a publisher begins to wait for room in its queue: the publisher is told.
+///
+/// Broken by a `close` that does not notify those who wait for room.
+#[test]
+fn l2_a_waiting_publisher_against_the_drop_of_the_receiver() {
+    loom::model(|| {
+        let bus = EventBus::new();
+        let (receiver, slot) = receiver(&bus);
+        publish(&slot, 1_u64);
+        let dropper = spawn(move || drop(receiver));
+        let (woken, waker) = waker();
+        let receipt = publish(&slot, 2_u64);
+        if receipt.is_settled() {
+            dropper.join().expect("dropper");
+        } else {
+            let mut waits = Waits::new(receipt, Deadline::NEVER);
+            let first = poll(&mut waits, &waker);
+            dropper.join().expect("dropper");
+            assert!(first.is_ready() || woken.get() > 0, "the publisher was not woken");
+            assert!(first.is_ready() || poll(&mut waits, &waker).is_ready(), "woken for nothing");
+        }
+        let ledger = slot.ledger();
+        assert!(ledger.is_balanced() && ledger.queued == 0 && ledger.delivered == 0, "{ledger:?}");
+        assert_eq!(slot.ledger().offered, slot.ledger().dropped.cancelled);
+    });
+}
