@@ -116,7 +116,7 @@ fuzz_target!(|input: Input| {
             model.push((number, pattern));
         }
     }
-    let mut check = |index: &Index, model: &[(usize, &TopicPattern)]| {
+    let check = |index: &Index, model: &[(usize, &TopicPattern)]| {
         assert_eq!(index.count(), model.len());
         for topic in &topics {
             let scan: Vec<_> = model

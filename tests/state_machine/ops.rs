@@ -74,7 +74,7 @@ pub(crate) enum How {
     Handle,
     /// By the event builder, with a deadline of zero.
     Deadline,
-    /// `publish_async`, polled once and dropped.
+    /// `publish_async`, dropped when it waits.
     PollOnce,
 }
 

@@ -2,8 +2,9 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -22,6 +23,16 @@ use super::records::{Book, CANCELLED, Paper, Patience, Payload, Received, Report
 struct Deaf;
 
 impl Observer for Deaf {}
+
+/// Remembers that it was woken.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
 
 /// What a publish of any type came to; `None` if it was given up while it waited.
 pub(crate) type Told = Option<Result<Receipt, PublishRefusal>>;
@@ -95,9 +106,7 @@ impl System {
             Op::Drain(which) => self.on(*which, |model, sub, handle| {
                 model.close(sub, CANCELLED);
                 let queued = model.subs[sub].book().queued;
-                if queued > 0 {
-                    model.cancel(sub, CANCELLED);
-                }
+                model.cancel(sub, CANCELLED);
                 let report = handle.drain(Duration::ZERO).wait();
                 assert_eq!((report.complete, report.discarded, report.running), (queued == 0, queued, 0));
             }),
@@ -306,9 +315,15 @@ impl System {
                     Some(extras) => self.build(name, payload, extras, how).publish_async(),
                     None => self.buses[0].publish_async(name, payload),
                 };
-                match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-                    Poll::Ready(result) => result,
-                    Poll::Pending => return None,
+                let woken = Arc::new(Woken::default());
+                let (waker, mut future) = (Waker::from(Arc::clone(&woken)), pin!(future));
+                loop {
+                    match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+                        Poll::Ready(result) => break result,
+                        // It only gave way, as it does now and then.
+                        Poll::Pending if woken.0.swap(false, Ordering::Relaxed) => {}
+                        Poll::Pending => return None,
+                    }
                 }
             }
             (How::Plain, None) => self.buses[0].publish(name, payload),
