@@ -6,7 +6,9 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use crate::dispatch::offer::Push;
 use crate::dispatch::passing::Passing;
-use crate::dispatch::slot::{Consumer, DeliveryMode, InlineHandler, Sink, Slot, SlotParts, Spec, SubscriptionKind};
+use crate::dispatch::slot::{
+    Consumer, DeliveryMode, InlineHandler, Sink, Slot, SlotParts, Spec, SubscriptionKind,
+};
 use crate::dispatch::{Hooks, Next, Pass, Patience, PutAside, Receipt, Roster, SubscriberList, TopicTable};
 use crate::event::{AnyEvent, DropReason, Event, Extras, PayloadKind};
 use crate::pattern::TopicPattern;
@@ -154,11 +156,13 @@ pub(crate) fn publish_with<T: Send + Sync + 'static>(
     outcome
 }
 
-/// The second half of a push whose first half, the look at the gate, lies in the past.
-pub(crate) fn push_late<T: Send + Sync + 'static>(slot: &Arc<Slot>, payload: T) {
+/// The second half of a push whose first half, the look at the gate, lies in the past; `between` happens
+/// when the event is in the ring and not yet booked.
+pub(crate) fn push_then<T: Send + Sync + 'static>(slot: &Arc<Slot>, payload: T, between: impl FnOnce()) {
     let topic = Topic::new("t").expect("a topic");
     let event = Event::build(topic, Stamp::coarse(), PayloadKind::Local, None, payload);
     assert!(slot.ring.push(event.into_any()).is_ok(), "the models leave room");
+    between();
     slot.book(0);
 }
 
