@@ -92,6 +92,11 @@ impl<E: Delivered> Receiver<E> {
             return match slot.take() {
                 Next::Event(event) => {
                     slot.run(event.head(), || Ok(()));
+                    // Who drains waits for the last event to be taken, and this may have been it. While
+                    // more is booked, it was not.
+                    if slot.queued() == 0 {
+                        slot.after_run();
+                    }
                     Ok(typed(event))
                 }
                 Next::Empty | Next::Paused | Next::Cancelled if !slot.is_closed() => Err(TryRecvError::Empty),
