@@ -321,19 +321,13 @@ mod models {
         }
     }
 
-    fn three_preemptions(model: impl Fn() + Send + Sync + 'static) {
-        let mut builder = loom::model::Builder::new();
-        builder.preemption_bound = Some(3);
-        builder.check(model);
-    }
-
     /// Two subscriptions settle while the publisher releases: one call, after all of them.
     ///
     /// Broken by a subtraction that is not `AcqRel` (the callback misses work that was done), and by
     /// recording a failure after the subtraction instead of before it (the outcome misses it).
     #[test]
     fn completion_is_called_once_by_the_last_of_three() {
-        three_preemptions(|| {
+        loom::model(|| {
             let observed = Observed::new();
             observed.completion.open();
             observed.completion.open();
@@ -352,7 +346,7 @@ mod models {
     /// completes the event), and by opening with a load and a store (a settlement in between is lost).
     #[test]
     fn completion_waits_for_the_publisher_that_still_opens() {
-        three_preemptions(|| {
+        loom::model(|| {
             let observed = Observed::new();
             observed.completion.open();
             let first = observed.settle(Settled::Done);

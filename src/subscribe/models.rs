@@ -12,7 +12,7 @@ use loom::thread::spawn;
 use super::receiver::Receiver;
 use crate::EventBus;
 use crate::dispatch::models::support::{number, poll, publish, waker};
-use crate::dispatch::{DeliveryMode, Slot, Waits};
+use crate::dispatch::{DeliveryMode, Quiet, Slot, Waits};
 use crate::error::RecvError;
 use crate::event::{AnyEvent, DropReason};
 use crate::sync::clock::Deadline;
@@ -59,6 +59,9 @@ fn l1_a_receiver_against_a_push() {
     loom::model(|| {
         let bus = EventBus::new();
         let (mut receiver, slot) = receiver(&bus);
+        // It has taken one already, and not rested since.
+        publish(&slot, 0_u64);
+        assert!(receiver.try_recv().is_ok());
         let result = receive_against(&mut receiver, &slot, |slot| {
             publish(slot, 1_u64);
         });
@@ -121,5 +124,32 @@ fn l2_a_waiting_publisher_against_the_drop_of_the_receiver() {
         let ledger = slot.ledger();
         assert!(ledger.is_balanced() && ledger.queued == 0 && ledger.delivered == 0, "{ledger:?}");
         assert_eq!(slot.ledger().offered, slot.ledger().dropped.cancelled);
+    });
+}
+
+/// Somebody drains the subscription while its receiver takes the last event, and does not come back: the
+/// drain ends, for everything has been taken.
+///
+/// Broken by a receiver that takes the last event and tells nobody.
+#[test]
+fn l1_a_drain_against_the_last_receive() {
+    loom::model(|| {
+        let bus = EventBus::new();
+        let (mut receiver, slot) = receiver(&bus);
+        publish(&slot, 1_u64);
+        let drainer = {
+            let slot = Arc::clone(&slot);
+            spawn(move || {
+                slot.close(DropReason::Cancelled);
+                let (woken, waker) = waker();
+                let mut quiet = Quiet::of(slot);
+                let ready = quiet.poll(&mut Context::from_waker(&waker)).is_ready();
+                (quiet, ready, woken)
+            })
+        };
+        assert!(receiver.try_recv().is_ok());
+        let (quiet, ready, woken) = drainer.join().expect("drainer");
+        assert!(ready || woken.get() > 0, "nobody told that the last event was taken");
+        drop(quiet);
     });
 }

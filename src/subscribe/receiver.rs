@@ -95,6 +95,11 @@ impl<E: Delivered> Receiver<E> {
                 Next::Event(event) => {
                     let event = typed::<E>(event);
                     slot.handed_over(event.parts().0);
+                    // Who drains waits for the last event to be taken, and this may have been it. While
+                    // more is booked, it was not.
+                    if slot.queued() == 0 {
+                        slot.after_run();
+                    }
                     Ok(event)
                 }
                 Next::Empty | Next::Paused | Next::Cancelled if !slot.is_closed() => Err(TryRecvError::Empty),

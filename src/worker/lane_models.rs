@@ -116,8 +116,8 @@ fn l1_a_resume_against_a_lane_that_parks() {
 
 /// Two lanes are run while a second event comes: each event is handled once.
 ///
-/// Broken by a `Lanes::wake` that gives up when the first lane is not idle, together with a lane that
-/// rests whatever is booked.
+/// Broken by a `Gate::rest` that looks first and clears ACTIVE in a second step, and by lanes that take no
+/// turns (the count of one handler's end is lost: it is made for one at a time).
 #[test]
 fn o2_two_lanes_share_the_events() {
     loom::model(|| {

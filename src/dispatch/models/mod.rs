@@ -4,6 +4,11 @@
 //! done, only by whoever was woken. So a lost wake-up shows as something left over, and a model stays
 //! small enough for the bound of three preemptions.
 //!
+//! One blind spot of loom shapes some of them: it remembers one last access of an atomic, so a thread that
+//! loads a word and then changes it hides the loads that others made before. Readers (`counters.rs`) are
+//! therefore set against writers that change the words without a look before; `support::push_then` is
+//! such a push.
+//!
 //! | file | what is modelled |
 //! |---|---|
 //! | `queue.rs` | push, take, rest, pause and close of one queue |

@@ -156,11 +156,13 @@ pub(crate) fn publish_with<T: Send + Sync + 'static>(
     outcome
 }
 
-/// The second half of a push whose first half, the look at the gate, lies in the past.
-pub(crate) fn push_late<T: Send + Sync + 'static>(slot: &Arc<Slot>, payload: T) {
+/// The second half of a push whose first half, the look at the gate, lies in the past; `between` happens
+/// when the event is in the ring and not yet booked.
+pub(crate) fn push_then<T: Send + Sync + 'static>(slot: &Arc<Slot>, payload: T, between: impl FnOnce()) {
     let topic = Topic::new("t").expect("a topic");
     let event = Event::build(topic, Stamp::coarse(), PayloadKind::Local, None, payload);
     assert!(slot.ring.push(event.into_any()).is_ok(), "the models leave room");
+    between();
     slot.book(0);
 }
 

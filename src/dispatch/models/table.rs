@@ -76,8 +76,7 @@ impl Tables {
 
 /// A publish against a subscribe to that very topic.
 ///
-/// Broken by an `insert` that takes the list of another generation for current (it grows a list that the
-/// next look throws away), and by one that does not replace the list.
+/// Broken by an `insert` that does not replace the list.
 #[test]
 fn v1_a_publish_against_a_subscribe() {
     loom::model(|| {
@@ -91,7 +90,7 @@ fn v1_a_publish_against_a_subscribe() {
 
 /// A publish against a subscribe to a pattern: the topic's list is outdated by the generation alone.
 ///
-/// Broken by an `insert` that does not raise the generation, and by a `list` that does not compare it.
+/// Broken by an `insert` that does not raise the generation.
 #[test]
 fn v1_a_publish_against_a_subscribe_to_a_pattern() {
     loom::model(|| {
