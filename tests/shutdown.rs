@@ -21,7 +21,9 @@ fn bus(threads: &str, workers: usize) -> EventBus {
 fn held() -> (mpsc::Sender<()>, impl Fn(u32) + Send + Sync + 'static) {
     let (open, gate) = mpsc::channel::<()>();
     let gate = Mutex::new(gate);
-    (open, move |_| drop(gate.lock().expect("lock").recv()))
+    (open, move |_| {
+        let _ = gate.lock().expect("lock").recv();
+    })
 }
 
 #[test]
