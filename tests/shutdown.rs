@@ -22,7 +22,6 @@ fn held() -> (mpsc::Sender<()>, impl Fn(u32) + Send + Sync + 'static) {
     let (open, gate) = mpsc::channel::<()>();
     let gate = Mutex::new(gate);
     (open, move |_| {
-        // An error means that the gate is gone: that opens it too.
         let _ = gate.lock().expect("lock").recv();
     })
 }
