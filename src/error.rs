@@ -26,6 +26,11 @@ use crate::topic::TopicError;
 /// assert_eq!(parse("x").unwrap_err().to_string(), "invalid digit found in string");
 /// ```
 pub struct HandlerError {
+    // Boxed: a handler's result passes through several calls, and is one word when it is well.
+    inner: Box<Inner>,
+}
+
+struct Inner {
     cause: Cause,
     permanent: bool,
 }
@@ -37,10 +42,14 @@ enum Cause {
 }
 
 impl HandlerError {
+    fn of(cause: Cause) -> Self {
+        Self { inner: Box::new(Inner { cause, permanent: false }) }
+    }
+
     /// An error that is only a message.
     #[must_use]
     pub fn new(message: impl Into<String>) -> Self {
-        Self { cause: Cause::Message(message.into()), permanent: false }
+        Self::of(Cause::Message(message.into()))
     }
 
     /// From the payload of a caught panic, which is dropped here: a payload's `Drop` may panic too.
@@ -56,39 +65,39 @@ impl HandlerError {
             // Its payload could do it again: let it be.
             std::mem::forget(second);
         }
-        Self { cause: Cause::Panic(message), permanent: false }
+        Self::of(Cause::Panic(message))
     }
 
     /// Marks the error as final: trying again would not help.
     #[must_use]
     pub fn permanent(mut self) -> Self {
-        self.permanent = true;
+        self.inner.permanent = true;
         self
     }
 
     /// Marks the error as worth another try (the default).
     #[must_use]
     pub fn retryable(mut self) -> Self {
-        self.permanent = false;
+        self.inner.permanent = false;
         self
     }
 
     /// Says whether the error was marked as final.
     #[must_use]
     pub fn is_permanent(&self) -> bool {
-        self.permanent
+        self.inner.permanent
     }
 
     /// Says whether the handler panicked.
     #[must_use]
     pub fn is_panic(&self) -> bool {
-        matches!(self.cause, Cause::Panic(_))
+        matches!(self.inner.cause, Cause::Panic(_))
     }
 
     /// The error that the handler returned, if it was one.
     #[must_use]
     pub fn source(&self) -> Option<&(dyn std::error::Error + Send + Sync + 'static)> {
-        match &self.cause {
+        match &self.inner.cause {
             Cause::Error(error) => Some(error.as_ref()),
             Cause::Message(_) | Cause::Panic(_) => None,
         }
@@ -97,13 +106,13 @@ impl HandlerError {
 
 impl<E: std::error::Error + Send + Sync + 'static> From<E> for HandlerError {
     fn from(error: E) -> Self {
-        Self { cause: Cause::Error(Box::new(error)), permanent: false }
+        Self::of(Cause::Error(Box::new(error)))
     }
 }
 
 impl fmt::Display for HandlerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.cause {
+        match &self.inner.cause {
             Cause::Error(error) => error.fmt(f),
             Cause::Message(message) => f.write_str(message),
             Cause::Panic(message) => write!(f, "the handler panicked: {message}"),
@@ -114,12 +123,12 @@ impl fmt::Display for HandlerError {
 impl fmt::Debug for HandlerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("HandlerError");
-        match &self.cause {
+        match &self.inner.cause {
             Cause::Error(error) => debug.field("error", error),
             Cause::Message(message) => debug.field("message", message),
             Cause::Panic(message) => debug.field("panic", message),
         };
-        debug.field("permanent", &self.permanent).finish()
+        debug.field("permanent", &self.inner.permanent).finish()
     }
 }
 

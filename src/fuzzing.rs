@@ -1,6 +1,6 @@
 //! Thin wrappers of private types, for `fuzz/` only.
 
-use crate::dispatch::index::PatternIndex;
+use crate::dispatch::PatternIndex;
 use crate::{Topic, TopicPattern};
 
 /// The trie of wildcard patterns, with numbers as values.

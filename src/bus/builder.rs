@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::EventBus;
-use crate::dispatch::{DeliveryMode, Hooks, Observer};
+use crate::dispatch::{DeliveryMode, Hooks, MAX_DEPTH, Observer};
 use crate::error::BuildError;
 use crate::subscribe::{Hub, MAX_CAPACITY, Options};
 use crate::sync::thread::available_parallelism;
@@ -14,9 +14,6 @@ use crate::worker::Spawn;
 
 /// The most worker threads.
 const MAX_WORKERS: usize = 1024;
-
-/// The deepest that inline handlers may nest, as an option; each level needs some stack.
-const MAX_DEPTH: usize = 1024;
 
 /// The largest raw payload by default, in bytes.
 const DEFAULT_MAX_RAW: usize = 16 * 1024 * 1024;
@@ -120,7 +117,7 @@ impl BusBuilder {
         self
     }
 
-    /// Sets how deep inline handlers may nest that publish to one another: from 1 to 1024, 64 if not set.
+    /// Sets how deep inline handlers may nest that publish to one another: from 1 to 128, 64 if not set.
     pub fn inline_depth(mut self, depth: usize) -> Self {
         self.options.inline_depth = depth;
         self

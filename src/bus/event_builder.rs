@@ -130,7 +130,7 @@ impl<T: Send + Sync + 'static> EventBuilder<T> {
     /// [`EventBus::publish_async`](crate::EventBus::publish_async).
     pub fn publish_async(self) -> Publish<T>
     where
-        T: Serialize + Unpin,
+        T: Serialize,
     {
         let Self { hub, topic, payload, extras, wait, error } = self;
         match error {
@@ -148,8 +148,8 @@ impl<T: Send + Sync + 'static> EventBuilder<T> {
             return Err(PublishError::new(PublishRefusal::InvalidMetadata(error), payload));
         }
         let deadline = wait.map_or(Deadline::NEVER, Deadline::after);
-        let (receipt, aside) = publish::run(&hub, &topic, payload, kind, Some(Box::new(extras)), patience)?;
-        Ok(if aside.is_empty() { receipt } else { publish::wait(&hub, receipt, aside, deadline) })
+        let receipt = publish::run(&hub, &topic, payload, kind, Some(Box::new(extras)), patience)?;
+        Ok(if receipt.is_settled() { receipt } else { publish::wait(&hub, receipt, deadline) })
     }
 }
 

@@ -182,9 +182,10 @@ impl EventBus {
                 near.push(explained(&slot, Verdict::NoMatch { agreeing }));
             }
         }
-        let (grouped, plain): (Vec<_>, Vec<_>) =
-            matching.into_iter().partition(|slot| slot.spec.group.is_some());
-        let matching = plain.iter().chain(&grouped).map(|slot| explained(slot, verdict_of(slot))).collect();
+        // As a pass serves them: queues, then inline handlers, then groups. The sort is stable.
+        let mut served = matching;
+        served.sort_by_key(|slot| (slot.spec.group.is_some(), slot.spec.group.is_none() && slot.is_inline()));
+        let matching = served.iter().map(|slot| explained(slot, verdict_of(slot))).collect();
         Ok(Explanation { topic, matching, near })
     }
 }

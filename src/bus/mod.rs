@@ -31,7 +31,7 @@ pub use publish::Publish;
 pub use publisher::Publisher;
 pub use shutdown::{Shutdown, ShutdownReport, Unfinished};
 
-use crate::dispatch::{Patience, Receipt};
+use crate::dispatch::{DeliveryMode, Patience, Receipt};
 use crate::error::{PublishError, SubscribeError};
 use crate::event::{AnyEvent, Event, PayloadKind, Raw};
 use crate::pattern::{PatternError, TopicPattern};
@@ -206,7 +206,13 @@ impl EventBus {
     where
         T: DeserializeOwned + Send + Sync + 'static,
     {
-        let receiver = self.subscribe::<T>(pattern).capacity(1).once().receiver()?;
+        let receiver = self
+            .subscribe::<T>(pattern)
+            .capacity(1)
+            // Only the first event counts: nobody is to wait to hand in a second.
+            .delivery(DeliveryMode::Drop)
+            .once()
+            .receiver()?;
         Ok(Expect::new(receiver, timeout, Arc::clone(&self.hub().timer)))
     }
 
@@ -238,7 +244,7 @@ impl EventBus {
     /// As [`publish`](Self::publish).
     pub fn publish_async<T>(&self, topic: impl AsRef<str>, payload: T) -> Publish<T>
     where
-        T: Serialize + Send + Sync + Unpin + 'static,
+        T: Serialize + Send + Sync + 'static,
     {
         Publish::new(self.hub(), topic.as_ref(), payload, PayloadKind::Serde, None, Deadline::NEVER)
     }
@@ -254,7 +260,6 @@ impl EventBus {
         T: Serialize + Send + Sync + 'static,
     {
         publish::run(self.hub(), topic.as_ref(), payload, PayloadKind::Serde, None, Patience::Never)
-            .map(|(receipt, _)| receipt)
     }
 
     /// Publishes a payload of a type that cannot travel over a broker: one without serde.
@@ -330,6 +335,12 @@ impl EventBus {
         Shutdown::new(Arc::clone(self.hub()), timeout)
     }
 }
+
+// A panic of user code is caught before it reaches the bus's state.
+impl std::panic::UnwindSafe for EventBus {}
+impl std::panic::RefUnwindSafe for EventBus {}
+impl std::panic::UnwindSafe for WeakEventBus {}
+impl std::panic::RefUnwindSafe for WeakEventBus {}
 
 impl Default for EventBus {
     fn default() -> Self {

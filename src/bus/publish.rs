@@ -5,14 +5,16 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use crate::dispatch::{Nested, Pass, Passing, Patience, PutAside, Receipt, SubscriberList, Unseen, Waits};
+use crate::dispatch::{Nested, Pass, Passing, Patience, Receipt, SubscriberList, Unseen, Waits};
 use crate::error::{PublishError, PublishRefusal};
 use crate::event::{DropReason, Event, Extras, PayloadKind, Raw};
+use crate::guard::drop_guarded;
 use crate::subscribe::Hub;
 use crate::sync::atomic::Ordering;
 use crate::sync::clock::{Deadline, Stamp};
+use crate::sync::coop;
 use crate::sync::park::{Timed, block_on};
 use crate::sync::snapshot::Loaded;
 use crate::topic::{Topic, TopicError};
@@ -59,7 +61,7 @@ pub(super) fn run<T: Send + Sync + 'static>(
     kind: PayloadKind,
     extras: Option<Box<Extras>>,
     patience: Patience,
-) -> Result<(Receipt, PutAside), PublishError<T>> {
+) -> Result<Receipt, PublishError<T>> {
     if let Err(refusal) = admit(hub, &payload) {
         return Err(PublishError::new(refusal, payload));
     }
@@ -97,9 +99,10 @@ pub(super) fn pass<T: Send + Sync + 'static>(
     kind: PayloadKind,
     extras: Option<Box<Extras>>,
     patience: Patience,
-) -> Result<(Receipt, PutAside), PublishError<T>> {
+) -> Result<Receipt, PublishError<T>> {
     if list.is_empty() && extras.is_none() {
-        return Ok((Receipt::default(), PutAside::new()));
+        drop_guarded(payload);
+        return Ok(Receipt::default());
     }
     let _nested = if list.has_inline() || list.has_inline_group() {
         let limit = hub.options.inline_depth;
@@ -112,7 +115,7 @@ pub(super) fn pass<T: Send + Sync + 'static>(
     };
     let start = if hub.options.rotate && list.plain_len() > 0 {
         // Relaxed: turns need not be in step with anything.
-        hub.turn.fetch_add(1, Ordering::Relaxed) as usize % list.plain_len()
+        first_in_turn(hub.turn.fetch_add(1, Ordering::Relaxed), list.plain_len())
     } else {
         0
     };
@@ -122,29 +125,48 @@ pub(super) fn pass<T: Send + Sync + 'static>(
     Ok(match (&payload as &dyn Any).downcast_ref::<&'static str>() {
         Some(literal) => {
             let event = Event::build(topic.clone(), stamp, kind, extras, String::from(*literal));
-            pass_event(hub, &event, list, patience, start)
+            pass_event(hub, event, list, patience, start)
         }
         None => {
             let event = Event::build(topic.clone(), stamp, kind, extras, payload);
-            pass_event(hub, &event, list, patience, start)
+            pass_event(hub, event, list, patience, start)
         }
     })
+}
+
+/// Who goes first in this turn: in as many turns as there are subscribers, each of them once.
+///
+/// All topics share the count of turns. Each such round begins with another subscriber, drawn by a hash, or
+/// else topics that are published in a fixed cycle would find the same subscriber first each time.
+fn first_in_turn(turn: u32, subscribers: usize) -> usize {
+    let round = u64::from(turn) / subscribers as u64;
+    // The middle of splitmix64.
+    let mixed = round.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let first = (u64::from(turn) + (mixed >> 32)) % subscribers as u64;
+    usize::try_from(first).unwrap_or(0)
 }
 
 #[inline]
 fn pass_event<T: Send + Sync + 'static>(
     hub: &Hub,
-    event: &Event<T>,
+    event: Event<T>,
     list: &SubscriberList,
     patience: Patience,
     start: usize,
-) -> (Receipt, PutAside) {
-    let passing = Passing::new(event);
-    let outcome = Pass::new(&passing, patience).run(list, start);
+) -> Receipt {
+    let receipt = {
+        let passing = Passing::new(&event);
+        Pass::new(&passing, patience).run(list, start)
+    };
     if let Some(completion) = event.head().completion() {
         hub.hooks.completed(completion.release());
     }
-    outcome
+    // Whose reference is the last is chance; the publisher gets the receipt in any case.
+    if std::mem::needs_drop::<T>() {
+        drop_guarded(event);
+    }
+    receipt
 }
 
 /// Publishes and waits in this thread.
@@ -154,14 +176,14 @@ pub(super) fn publish<T: Send + Sync + 'static>(
     payload: T,
     kind: PayloadKind,
 ) -> Result<Receipt, PublishError<T>> {
-    let (receipt, aside) = run(hub, name, payload, kind, None, Patience::Wait)?;
-    Ok(if aside.is_empty() { receipt } else { wait(hub, receipt, aside, Deadline::NEVER) })
+    let receipt = run(hub, name, payload, kind, None, Patience::Wait)?;
+    Ok(if receipt.is_settled() { receipt } else { wait(hub, receipt, Deadline::NEVER) })
 }
 
 /// Waits in this thread for the queues that were full.
 #[cold]
-pub(super) fn wait(hub: &Hub, receipt: Receipt, aside: PutAside, deadline: Deadline) -> Receipt {
-    let mut waits = Waits::new((receipt, aside), deadline);
+pub(super) fn wait(hub: &Hub, receipt: Receipt, deadline: Deadline) -> Receipt {
+    let mut waits = Waits::new(receipt, deadline);
     let Some(_blocked) = Blocked::enter(hub, &waits) else { return waits.give_up(DropReason::Deadlock) };
     block_on(&mut waits)
 }
@@ -194,6 +216,9 @@ impl Drop for Blocked<'_> {
 }
 
 /// Publishes an event when it is awaited. See [`EventBus::publish_async`](crate::EventBus::publish_async).
+///
+/// Now and then the first poll is pending although there is room, so that a task that publishes in a
+/// loop lets the other tasks of its runtime run. Nobody has been offered the event then.
 ///
 /// # Errors
 ///
@@ -243,11 +268,18 @@ impl<T: Send + Sync + 'static> Publish<T> {
     }
 }
 
-impl<T: Send + Sync + Unpin + 'static> Future for Publish<T> {
+// The payload is moved out, never pinned.
+impl<T> Unpin for Publish<T> {}
+
+impl<T: Send + Sync + 'static> Future for Publish<T> {
     type Output = Result<Receipt, PublishError<T>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
+        if matches!(this.state, State::Ready { .. }) {
+            // A task that publishes in a loop must not starve the others of its runtime.
+            ready!(coop::poll_proceed(cx));
+        }
         loop {
             match std::mem::replace(&mut this.state, State::Done) {
                 State::Ready { topic, payload, kind, extras, deadline } => {
@@ -255,15 +287,15 @@ impl<T: Send + Sync + Unpin + 'static> Future for Publish<T> {
                         Ok(topic) => topic,
                         Err(error) => return Poll::Ready(Err(PublishError::new(error.into(), payload))),
                     };
-                    let (receipt, aside) =
-                        match run(&this.hub, topic.as_str(), payload, kind, extras, Patience::Wait) {
-                            Ok(outcome) => outcome,
-                            Err(error) => return Poll::Ready(Err(error)),
-                        };
-                    if aside.is_empty() {
+                    let receipt = match run(&this.hub, topic.as_str(), payload, kind, extras, Patience::Wait)
+                    {
+                        Ok(receipt) => receipt,
+                        Err(error) => return Poll::Ready(Err(error)),
+                    };
+                    if receipt.is_settled() {
                         return Poll::Ready(Ok(receipt));
                     }
-                    let waits = Waits::new((receipt, aside), deadline);
+                    let waits = Waits::new(receipt, deadline);
                     this.state = State::Waiting(Timed::new(waits, Arc::clone(&this.hub.timer)));
                 }
                 State::Waiting(mut timed) => match Pin::new(&mut timed).poll(cx) {
@@ -283,5 +315,31 @@ impl<T: Send + Sync + Unpin + 'static> Future for Publish<T> {
 impl<T> fmt::Debug for Publish<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Publish").finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::first_in_turn;
+
+    #[test]
+    fn o4_rotation_is_even_for_one_topic_and_starves_nobody_in_a_cycle_of_topics() {
+        for subscribers in 1..=12_usize {
+            let count = |stride: u32, offset: u32, turns: usize| {
+                let mut firsts = vec![0_usize; subscribers];
+                for turn in (offset..).step_by(stride as usize).take(turns) {
+                    firsts[first_in_turn(turn, subscribers)] += 1;
+                }
+                firsts
+            };
+            assert!(count(1, 0, 50 * subscribers).iter().all(|firsts| *firsts == 50));
+            for stride in 2..=64 {
+                for offset in [0, 1, stride / 2] {
+                    // A third of an equal share at the least, of 200 each.
+                    let firsts = count(stride, offset, 200 * subscribers);
+                    assert!(firsts.iter().all(|firsts| *firsts > 66), "{subscribers}, {stride}: {firsts:?}");
+                }
+            }
+        }
     }
 }

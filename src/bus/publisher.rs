@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::publish::{self, Publish};
-use crate::dispatch::{Patience, PutAside, Receipt, TopicEntry, TopicTable};
+use crate::dispatch::{Patience, Receipt, TopicEntry, TopicTable};
 use crate::error::PublishError;
 use crate::event::PayloadKind;
 use crate::subscribe::Hub;
@@ -63,8 +63,8 @@ impl<T: Send + Sync + 'static> Publisher<T> {
     /// As there.
     #[inline]
     pub fn publish(&self, payload: T) -> Result<Receipt, PublishError<T>> {
-        let (receipt, aside) = self.run(payload, Patience::Wait)?;
-        Ok(if aside.is_empty() { receipt } else { publish::wait(&self.hub, receipt, aside, Deadline::NEVER) })
+        let receipt = self.run(payload, Patience::Wait)?;
+        Ok(if receipt.is_settled() { receipt } else { publish::wait(&self.hub, receipt, Deadline::NEVER) })
     }
 
     /// Publishes an event and never waits. See [`EventBus::try_publish`](crate::EventBus::try_publish).
@@ -73,7 +73,7 @@ impl<T: Send + Sync + 'static> Publisher<T> {
     ///
     /// As there.
     pub fn try_publish(&self, payload: T) -> Result<Receipt, PublishError<T>> {
-        self.run(payload, Patience::Never).map(|(receipt, _)| receipt)
+        self.run(payload, Patience::Never)
     }
 
     /// Publishes an event when it is awaited. See
@@ -101,7 +101,7 @@ impl<T: Send + Sync + 'static> Publisher<T> {
     }
 
     #[inline]
-    fn run(&self, payload: T, patience: Patience) -> Result<(Receipt, PutAside), PublishError<T>> {
+    fn run(&self, payload: T, patience: Patience) -> Result<Receipt, PublishError<T>> {
         if let Err(refusal) = publish::admit(&self.hub, &payload) {
             return Err(PublishError::new(refusal, payload));
         }
@@ -109,6 +109,10 @@ impl<T: Send + Sync + 'static> Publisher<T> {
         publish::pass(&self.hub, &self.entry.topic, &list, payload, self.kind, None, patience)
     }
 }
+
+// As for the bus itself.
+impl<T> std::panic::UnwindSafe for Publisher<T> {}
+impl<T> std::panic::RefUnwindSafe for Publisher<T> {}
 
 impl<T> Clone for Publisher<T> {
     fn clone(&self) -> Self {

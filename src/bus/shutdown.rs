@@ -49,14 +49,14 @@ impl Drop for Handle {
         for slot in self.hub.roster.held() {
             slot.cancel(DropReason::Shutdown);
         }
-        stop_threads(&self.hub, Deadline::after(THREADS_END));
+        stop_threads(&self.hub, Stop::Discard, Deadline::after(THREADS_END));
     }
 }
 
 /// Stops the workers and the timer. Returns how many worker threads still run.
-fn stop_threads(hub: &Hub, deadline: Deadline) -> usize {
+fn stop_threads(hub: &Hub, how: Stop, deadline: Deadline) -> usize {
     let running = hub.take_pool().map_or(0, |pool| {
-        pool.stop(Stop::Discard);
+        pool.stop(how);
         pool.join(deadline)
     });
     // Nobody polls a pending handler any more.
@@ -112,9 +112,12 @@ pub struct Shutdown {
 struct Draining {
     hub: Arc<Hub>,
     quiet: Vec<Quiet>,
-    slots: Vec<Arc<Slot>>,
+    /// With the number of its handlers that the shutdown was called in: those are not waited for.
+    slots: Vec<(Arc<Slot>, u64)>,
     deadline: Deadline,
     discarded_before: u64,
+    /// What was queued was thrown away instead of being handled.
+    threw_away: bool,
 }
 
 impl Shutdown {
@@ -125,16 +128,20 @@ impl Shutdown {
         for slot in &slots {
             slot.close(DropReason::Shutdown);
         }
-        let quiet = slots.iter().map(|slot| Quiet::of(Arc::clone(slot))).collect();
+        let quiet: Vec<_> = slots.iter().map(|slot| Quiet::of(Arc::clone(slot))).collect();
+        let slots = slots.into_iter().zip(quiet.iter().map(Quiet::own)).collect();
         let timer = Arc::clone(&hub.timer);
-        let draining = Draining { hub, quiet, slots, deadline: Deadline::after(timeout), discarded_before };
+        let deadline = Deadline::after(timeout);
+        let draining = Draining { hub, quiet, slots, deadline, discarded_before, threw_away: false };
         Self { timed: Timed::new(draining, timer) }
     }
 
     /// Discards what is queued at once instead of letting it be handled; handlers that run are still
     /// waited for.
-    pub fn discarding(self) -> Self {
-        for slot in &self.timed.wait_ref().slots {
+    pub fn discarding(mut self) -> Self {
+        let draining = self.timed.wait_mut();
+        for (slot, _) in &draining.slots {
+            draining.threw_away |= slot.queued() > 0;
             slot.cancel(DropReason::Shutdown);
         }
         self
@@ -156,10 +163,10 @@ impl Draining {
     /// Cancels what is left and stops the threads.
     fn finish(&mut self) -> ShutdownReport {
         let mut unfinished = Vec::new();
-        for slot in &self.slots {
+        for (slot, own) in &self.slots {
             let queued = slot.ledger().queued;
             slot.cancel(DropReason::Shutdown);
-            let running = slot.ledger().running;
+            let running = slot.ledger().running.saturating_sub(*own);
             if queued + running > 0 {
                 unfinished.push(Unfinished {
                     subscription: slot.id,
@@ -170,9 +177,12 @@ impl Draining {
                 });
             }
         }
-        let threads_running = stop_threads(&self.hub, Deadline::after(THREADS_END));
+        let complete = unfinished.is_empty();
+        // After a complete drain what is still scheduled has nothing to do, and does it quickly.
+        let how = if complete { Stop::Drain } else { Stop::Discard };
+        let threads_running = stop_threads(&self.hub, how, Deadline::after(THREADS_END));
         ShutdownReport {
-            complete: unfinished.is_empty(),
+            complete: complete && !self.threw_away,
             discarded: self.hub.roster.ledger().dropped.shutdown - self.discarded_before,
             unfinished,
             threads_running,

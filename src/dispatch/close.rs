@@ -30,16 +30,41 @@ impl Slot {
     /// Accepts no more events, starts no more handlers and discards what is queued. True for the
     /// first caller. No handler starts after this returned (invariant V3).
     pub(crate) fn cancel(&self, reason: DropReason) -> bool {
+        // Release: handlers that hear of it see what the canceller did before.
+        self.tripping.store(true, Ordering::Release);
+        let first = self.end(reason);
+        self.tripped.notify(usize::MAX);
+        first
+    }
+
+    /// The budget is spent: ends like a cancellation, but the last handlers are not asked to give up.
+    pub(super) fn exhaust(&self) {
+        self.end(DropReason::Cancelled);
+    }
+
+    fn end(&self, reason: DropReason) -> bool {
         self.close(reason);
         let first = !self.taken.cancel().is_cancelled();
         self.discard_queue();
-        self.tripped.notify(usize::MAX);
         if first {
             self.tell_consumer_closed();
         }
         // Not only by the first: of two who cancel at a time, either may have discarded the last event.
         self.announce_quiet();
         first
+    }
+
+    /// Ends a closed slot that has come to rest, `own` handlers excepted. False if it has not, or if a handler
+    /// started meanwhile: then it is to be waited for.
+    ///
+    /// A publisher that passed the gate before it was closed may book after the rest was seen. What it brings
+    /// is discarded from here on, so that no handler starts once somebody was told of the end.
+    pub(crate) fn end_if_quiet(&self, own: u64) -> bool {
+        if !self.is_quiet(own) {
+            return false;
+        }
+        self.cancel(DropReason::Cancelled);
+        self.is_quiet(own)
     }
 
     /// Wakes those who wait for the last handler to end, if it has.
@@ -139,8 +164,18 @@ impl Quiet {
         Self { slot, own, listener: None }
     }
 
+    /// How many handlers are not waited for, because the caller is in them.
+    pub(crate) fn own(&self) -> u64 {
+        self.own
+    }
+
     pub(crate) fn slot(&self) -> &Arc<Slot> {
         &self.slot
+    }
+
+    /// Ends the slot if it is quiet; see [`Slot::end_if_quiet`].
+    pub(crate) fn end(&self) -> bool {
+        self.slot.end_if_quiet(self.own)
     }
 
     pub(crate) fn poll(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<()> {

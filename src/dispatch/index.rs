@@ -116,11 +116,13 @@ impl<V> PatternIndex<V> {
     }
 
     /// How many patterns there are.
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
     /// Tells whether there are no patterns.
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }

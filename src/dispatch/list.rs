@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::slot::{Group, Slot};
 use crate::event::SubscriptionId;
 use crate::sync::atomic::Ordering;
@@ -35,48 +37,84 @@ impl Target {
     }
 }
 
-/// Subscriptions in registration order, in chunks. Cheap to clone.
-#[derive(Clone, Debug)]
-pub(crate) struct Chunks {
-    chunks: Arc<[Chunk]>,
-    len: usize,
-}
+/// So many stand in the list itself: on the way to the first subscriber of most topics there is one
+/// pointer to follow instead of three.
+const FEW: usize = 2;
 
-impl Default for Chunks {
-    fn default() -> Self {
-        Self { chunks: Arc::new([]), len: 0 }
-    }
+/// Subscriptions in registration order, in chunks. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Chunks {
+    /// All of them while they are few, else none.
+    few: SmallVec<[Arc<Slot>; FEW]>,
+    chunks: Option<Arc<[Chunk]>>,
+    len: usize,
 }
 
 impl Chunks {
     /// `slots` must be in the order of their ids.
     pub(crate) fn from_sorted(slots: &[Arc<Slot>]) -> Self {
-        Self { chunks: slots.chunks(CHUNK).map(Arc::from).collect(), len: slots.len() }
+        let len = slots.len();
+        if len <= FEW {
+            return Self { few: slots.iter().cloned().collect(), chunks: None, len };
+        }
+        Self { few: SmallVec::new(), chunks: Some(slots.chunks(CHUNK).map(Arc::from).collect()), len }
     }
 
-    /// This list with one slot more, whose id is above all others.
+    /// This list with one slot more. Its id is above all others, unless a subscription that was made at the
+    /// same time got here first.
     #[must_use]
     pub(crate) fn with(&self, slot: Arc<Slot>) -> Self {
         let len = self.len + 1;
-        let chunks = match self.chunks.split_last() {
+        let Some(chunks) = &self.chunks else {
+            let mut slots: SmallVec<[_; FEW + 1]> = self.few.iter().cloned().collect();
+            slots.insert(slots.partition_point(|other: &Arc<Slot>| other.id < slot.id), slot);
+            return Self::from_sorted(&slots);
+        };
+        let chunks = match chunks.split_last() {
+            Some((last, _)) if last[last.len() - 1].id > slot.id => Self::with_late(chunks, slot),
             Some((last, front)) if last.len() < CHUNK => {
                 let grown: Chunk = last.iter().cloned().chain([slot]).collect();
                 front.iter().cloned().chain([grown]).collect()
             }
-            _ => self.chunks.iter().cloned().chain([Arc::from([slot])]).collect(),
+            _ => chunks.iter().cloned().chain([Arc::from([slot])]).collect(),
         };
-        Self { chunks, len }
+        Self { few: SmallVec::new(), chunks: Some(chunks), len }
+    }
+
+    /// The chunks with a slot that belongs before the last one.
+    #[cold]
+    fn with_late(chunks: &[Chunk], slot: Arc<Slot>) -> Arc<[Chunk]> {
+        let outer = chunks.partition_point(|chunk| chunk[chunk.len() - 1].id < slot.id);
+        let mut grown = chunks[outer].to_vec();
+        grown.insert(grown.partition_point(|other| other.id < slot.id), slot);
+        let (front, back) = (&chunks[..outer], &chunks[outer + 1..]);
+        front
+            .iter()
+            .cloned()
+            .chain(grown.chunks(CHUNK).map(Chunk::from))
+            .chain(back.iter().cloned())
+            .collect()
     }
 
     /// This list without one slot; `None` if it is not there.
     #[must_use]
     pub(crate) fn without(&self, id: SubscriptionId) -> Option<Self> {
-        let (outer, inner) = self.find(id)?;
-        let chunk = &self.chunks[outer];
+        let Some(chunks) = &self.chunks else {
+            let at = self.few.iter().position(|slot| slot.id == id)?;
+            let mut few = self.few.clone();
+            few.remove(at);
+            return Some(Self { few, chunks: None, len: self.len - 1 });
+        };
+        let (outer, inner) = Self::find(chunks, id)?;
+        if self.len <= FEW + 1 {
+            let rest: SmallVec<[_; FEW]> = self.iter().filter(|slot| slot.id != id).cloned().collect();
+            return Some(Self::from_sorted(&rest));
+        }
+        let chunk = &chunks[outer];
         let rest: Option<Chunk> =
             (chunk.len() > 1).then(|| chunk[..inner].iter().chain(&chunk[inner + 1..]).cloned().collect());
-        let front = self.chunks[..outer].iter().cloned();
-        let back = self.chunks[outer + 1..].iter().cloned();
+        let front = chunks[..outer].iter().cloned();
+        let back = chunks[outer + 1..].iter().cloned();
         let mut chunks: Vec<Chunk> = front.chain(rest).chain(back).collect();
         // Two chunks that fit into one become one, so that churn does not leave a list of crumbs.
         if outer < chunks.len() && outer > 0 && chunks[outer - 1].len() + chunks[outer].len() <= CHUNK / 2 {
@@ -84,14 +122,23 @@ impl Chunks {
             let joined: Chunk = chunks[outer - 1].iter().chain(second.iter()).cloned().collect();
             chunks[outer - 1] = joined;
         }
-        Some(Self { chunks: chunks.into(), len: self.len - 1 })
+        Some(Self { few: SmallVec::new(), chunks: Some(chunks.into()), len: self.len - 1 })
     }
 
-    fn find(&self, id: SubscriptionId) -> Option<(usize, usize)> {
+    fn find(chunks: &[Chunk], id: SubscriptionId) -> Option<(usize, usize)> {
         // Chunks are never empty.
-        let outer = self.chunks.partition_point(|chunk| chunk[chunk.len() - 1].id < id);
-        let inner = self.chunks.get(outer)?.binary_search_by_key(&id, |slot| slot.id).ok()?;
+        let outer = chunks.partition_point(|chunk| chunk[chunk.len() - 1].id < id);
+        let inner = chunks.get(outer)?.binary_search_by_key(&id, |slot| slot.id).ok()?;
         Some((outer, inner))
+    }
+
+    /// Says whether two lists are one and the same.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (&self.chunks, &other.chunks) {
+            (Some(mine), Some(theirs)) => Arc::ptr_eq(mine, theirs),
+            // Short lists are quicker copied than compared.
+            _ => false,
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -103,7 +150,9 @@ impl Chunks {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Slot>> {
-        self.chunks.iter().flat_map(|chunk| chunk.iter())
+        self.few
+            .iter()
+            .chain(self.chunks.iter().flat_map(|chunks| chunks.iter()).flat_map(|chunk| chunk.iter()))
     }
 }
 
@@ -117,9 +166,15 @@ pub(crate) struct SubscriberList {
     pub(super) targets: Box<[Target]>,
     queues: bool,
     inline: bool,
+    timed: bool,
 }
 
 impl SubscriberList {
+    /// A list of literal subscriptions alone, which shares their chunks.
+    pub(crate) fn of_literals(generation: u64, chunks: Chunks) -> Self {
+        Self::of(generation, chunks, Box::default())
+    }
+
     /// Sorts slots into a list: by registration, groups apart.
     pub(crate) fn resolve(generation: u64, mut slots: Vec<Arc<Slot>>) -> Self {
         slots.sort_unstable_by_key(|slot| slot.id);
@@ -142,33 +197,40 @@ impl SubscriberList {
     fn of(generation: u64, chunks: Chunks, targets: Box<[Target]>) -> Self {
         let queues = chunks.iter().any(|slot| !slot.is_inline());
         let inline = chunks.iter().any(|slot| slot.is_inline());
-        Self { generation, chunks, targets, queues, inline }
+        let timed = chunks.iter().any(|slot| slot.has_timeout());
+        Self { generation, chunks, targets, queues, inline, timed }
     }
 
-    /// This list with one slot more that is in no group and has the highest id.
-    pub(crate) fn with(&self, slot: Arc<Slot>) -> Self {
-        let (queues, inline) = (self.queues || !slot.is_inline(), self.inline || slot.is_inline());
+    /// This list with one slot more, which makes its chunks these: in no group, with the highest id.
+    pub(crate) fn grown(&self, chunks: Chunks, slot: &Slot) -> Self {
         Self {
             generation: self.generation,
-            chunks: self.chunks.with(slot),
+            chunks,
             targets: self.targets.clone(),
-            queues,
-            inline,
+            queues: self.queues || !slot.is_inline(),
+            inline: self.inline || slot.is_inline(),
+            timed: self.timed || slot.has_timeout(),
+        }
+    }
+
+    /// This list with one slot less, which makes its chunks these.
+    pub(crate) fn shrunk(&self, chunks: Chunks) -> Self {
+        // The flags may stay too wide: they only save a look.
+        let filled = !chunks.is_empty();
+        Self {
+            generation: self.generation,
+            chunks,
+            targets: self.targets.clone(),
+            queues: self.queues && filled,
+            inline: self.inline && filled,
+            timed: self.timed && filled,
         }
     }
 
     /// This list without one slot; `None` if it is not there.
     pub(crate) fn without(&self, id: SubscriptionId) -> Option<Self> {
         if let Some(chunks) = self.chunks.without(id) {
-            // The flags may stay too wide: they only save a look.
-            let empty = chunks.is_empty();
-            return Some(Self {
-                generation: self.generation,
-                chunks,
-                targets: self.targets.clone(),
-                queues: self.queues && !empty,
-                inline: self.inline && !empty,
-            });
+            return Some(self.shrunk(chunks));
         }
         let at = self.targets.iter().position(|target| target.members.iter().any(|slot| slot.id == id))?;
         let mut targets = self.targets.to_vec();
@@ -184,6 +246,7 @@ impl SubscriberList {
             targets: targets.into(),
             queues: self.queues,
             inline: self.inline,
+            timed: self.timed,
         })
     }
 
@@ -202,6 +265,12 @@ impl SubscriberList {
         self.inline
     }
 
+    /// Says whether the time of the call matters: a queue waits so long from there on, and inline handlers
+    /// run in between.
+    pub(super) fn needs_clock(&self) -> bool {
+        self.timed && self.inline
+    }
+
     /// Says whether some member of a group runs inline.
     pub(crate) fn has_inline_group(&self) -> bool {
         self.targets.iter().any(|target| target.members.iter().any(|slot| slot.is_inline()))
@@ -216,6 +285,17 @@ impl SubscriberList {
         self.chunks.len()
     }
 
+    /// The slot with this id, if it stands here.
+    pub(super) fn find(&self, id: SubscriptionId) -> Option<&Arc<Slot>> {
+        let plain = match &self.chunks.chunks {
+            Some(chunks) => Chunks::find(chunks, id).map(|(outer, inner)| &chunks[outer][inner]),
+            None => self.chunks.few.iter().find(|slot| slot.id == id),
+        };
+        plain.or_else(|| {
+            self.targets.iter().flat_map(|target| target.members.iter()).find(|slot| slot.id == id)
+        })
+    }
+
     /// Every slot, those of groups included.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Slot>> {
         self.chunks.iter().chain(self.targets.iter().flat_map(|target| target.members.iter()))
@@ -225,15 +305,50 @@ impl SubscriberList {
     #[inline]
     pub(super) fn for_each(&self, start: usize, mut visit: impl FnMut(&Arc<Slot>)) {
         if start == 0 {
-            for chunk in self.chunks.chunks.iter() {
-                for slot in chunk.iter() {
+            let Some(chunks) = &self.chunks.chunks else {
+                for slot in &self.chunks.few {
                     visit(slot);
                 }
+                return;
+            };
+            for slot in chunks.iter().flat_map(|chunk| chunk.iter()) {
+                visit(slot);
             }
         } else {
             for slot in self.chunks.iter().skip(start).chain(self.chunks.iter().take(start)) {
                 visit(slot);
             }
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::EventBus;
+
+    #[test]
+    fn v4_slots_that_come_out_of_order_are_found_again() {
+        let bus = EventBus::new();
+        let receivers: Vec<_> =
+            (0..3 * CHUNK + 5).map(|_| bus.subscribe_any("a").receiver().expect("a receiver")).collect();
+        let slots: Vec<_> =
+            receivers.iter().map(|receiver| Arc::clone(receiver.subscription().slot())).collect();
+        // Neighbours change places, as when two threads subscribe at the same time; and two are very late.
+        let mut order: Vec<_> = (0..slots.len()).collect();
+        order.chunks_exact_mut(2).for_each(|pair| pair.swap(0, 1));
+        order.rotate_left(2);
+        let mut chunks = Chunks::default();
+        for number in order {
+            chunks = chunks.with(Arc::clone(&slots[number]));
+            assert!(chunks.chunks.iter().flat_map(|chunks| chunks.iter()).all(|chunk| chunk.len() <= CHUNK));
+            let ids: Vec<_> = chunks.iter().map(|slot| slot.id).collect();
+            assert!(ids.is_sorted(), "{ids:?}");
+        }
+        assert!(chunks.iter().map(|slot| slot.id).eq(slots.iter().map(|slot| slot.id)));
+        for slot in &slots {
+            chunks = chunks.without(slot.id).expect("it is in the list");
+        }
+        assert!(chunks.is_empty() && chunks.few.is_empty() && chunks.chunks.is_none());
     }
 }

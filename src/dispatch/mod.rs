@@ -4,13 +4,16 @@
 //! |---|---|
 //! | `table.rs`, `index.rs`, `list.rs` | from a topic's name to the list of its subscribers |
 //! | `pass.rs`, `offer.rs`, `wait.rs` | the publishers' side |
+//! | `deadlock.rs` | which handlers wait for one another |
 //! | `slot.rs`, `words.rs` | a subscription, and the two words of its hand-over |
 //! | `take.rs`, `close.rs` | the consumers' side, and the end |
-//! | `tally.rs`, `stripe.rs`, `roster.rs` | counters and their consistent reading |
+//! | `tally.rs`, `stripe.rs`, `ages.rs`, `roster.rs` | counters and their consistent reading |
 //! | `receipt.rs`, `observer.rs` | what publishers and observers are told |
 //! | `passing.rs`, `scope.rs` | the event on its way; what this thread is in the middle of |
 
+mod ages;
 mod close;
+mod deadlock;
 mod index;
 mod list;
 #[cfg(all(test, loom))]
@@ -31,14 +34,16 @@ mod wait;
 mod words;
 
 pub(crate) use close::Quiet;
+#[cfg(fuzzing)]
+pub(crate) use index::PatternIndex;
 pub(crate) use list::SubscriberList;
 pub use observer::{HandledDelivery, Observer};
 pub(crate) use observer::{Hooks, Timing};
-pub(crate) use pass::{Pass, Patience, PutAside};
+pub(crate) use pass::{Pass, Patience};
 pub(crate) use passing::Passing;
 pub use receipt::{NotDelivered, Problem, Receipt};
 pub(crate) use roster::Roster;
-pub(crate) use scope::{Nested, Running};
+pub(crate) use scope::{MAX_DEPTH, Nested, Running};
 pub(crate) use slot::{Consumer, Filter, InlineHandler, Sink, Slot, SlotParts, Spec};
 pub use slot::{DeliveryMode, SubscriptionKind};
 pub(crate) use table::{TopicEntry, TopicTable, Unseen};

@@ -3,7 +3,6 @@
 use std::any::Any;
 use std::fmt;
 use std::num::NonZeroU32;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -11,6 +10,7 @@ use super::passing::Passing;
 use super::slot::Slot;
 use crate::error::HandlerError;
 use crate::event::{CompletionPanicked, Head, SubscriptionId};
+use crate::guard::guarded;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::clock::{self, Instant};
 use crate::topic::Topic;
@@ -62,13 +62,8 @@ pub(crate) struct Timing(Option<Instant>);
 
 impl Timing {
     #[inline]
-    pub(crate) fn start(hooks: &Hooks) -> Self {
-        Self(hooks.observer.is_some().then(clock::now))
-    }
-
-    #[inline]
-    pub(crate) fn is_watched(&self) -> bool {
-        self.0.is_some()
+    pub(crate) fn start(slot: &Slot) -> Self {
+        Self(slot.watched.then(clock::now))
     }
 }
 
@@ -96,6 +91,11 @@ const PRINTED_IN_FULL: u64 = 8;
 impl Hooks {
     pub(crate) fn new(observer: Option<Arc<dyn Observer>>, quarantine_after: Option<NonZeroU32>) -> Self {
         Self { observer, quarantine_after, printed: AtomicU64::new(0) }
+    }
+
+    /// Says whether somebody wants to hear of every handler's end: an observer, or the quarantine.
+    pub(super) fn watch(&self) -> bool {
+        self.observer.is_some() || self.quarantine_after.is_some()
     }
 
     pub(super) fn ended(&self, ending: &Ending<'_>) {
@@ -164,9 +164,11 @@ impl Hooks {
         if number < PRINTED_IN_FULL || number.is_multiple_of(1000) {
             Self::guarded(|| {
                 use std::io::Write;
+                // Before the lock of standard error is taken: an error's `Display` is user code.
+                let message = message();
                 // Not eprintln: a closed standard error must not become a panic.
                 let mut stderr = std::io::stderr().lock();
-                let _ = writeln!(stderr, "trolleybus: {}", message());
+                let _ = writeln!(stderr, "trolleybus: {message}");
                 if number + 1 == PRINTED_IN_FULL {
                     let _ = writeln!(stderr, "trolleybus: from here on one message in 1,000 is printed");
                 }
@@ -176,7 +178,7 @@ impl Hooks {
 
     /// Observers, error messages and their `Display` are user code.
     fn guarded(call: impl FnOnce()) {
-        let _ = catch_unwind(AssertUnwindSafe(call));
+        guarded(call);
     }
 }
 

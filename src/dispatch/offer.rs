@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::passing::Passing;
-use super::slot::{DeliveryMode, Slot};
+use super::slot::Slot;
 use super::take::Claim;
 use crate::event::{AnyEvent, DropReason, Head, Settled};
-use crate::sync::atomic::{FigureU32, Ordering};
+use crate::guard::drop_guarded;
 
 /// What a slot says to an event before it is offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,17 +28,17 @@ pub(super) enum Push {
 
 impl Slot {
     /// Judges an event before the offer: does the slot take its type, and does its filter admit it?
-    #[inline]
+    #[inline(always)]
     pub(super) fn judge(&self, event: &Passing<'_>) -> Verdict {
         let gate = self.gate.view();
         if !gate.is_open() {
             return self.judge_shut(event);
         }
-        if self.spec.wants.is_some_and(|(wanted, _)| wanted != event.payload_type()) {
+        if self.wants.is_some_and(|wanted| wanted != event.payload_type()) {
             self.skip(event);
             return Verdict::Skipped;
         }
-        if self.spec.filter.is_some() { self.judge_filter(event) } else { Verdict::Offer }
+        if self.filters { self.judge_filter(event) } else { Verdict::Offer }
     }
 
     #[cold]
@@ -71,7 +71,7 @@ impl Slot {
     }
 
     /// Puts an event into the queue, if there is room.
-    #[inline]
+    #[inline(always)]
     pub(super) fn push(&self, event: AnyEvent, tick: u32) -> Push {
         if self.gate.view().is_closed() {
             return Push::Closed(event);
@@ -94,19 +94,22 @@ impl Slot {
         self.book(tick);
         if let Some(oldest) = displaced {
             self.taken.take();
-            self.tally.ended.drop(DropReason::Oldest);
+            self.ended.drop(DropReason::Oldest);
             if let Some(completion) = oldest.head().completion() {
                 self.hooks.completed(completion.settle(Settled::Dropped(self.id, DropReason::Oldest)));
             }
+            // It may be the last reference, and its payload's panic would cost the next subscriptions
+            // their event.
+            drop_guarded(oldest);
         }
         Push::Accepted
     }
 
     /// Books an event that is in the ring, and sees to it that somebody takes it out again.
-    #[inline]
+    #[inline(always)]
     pub(super) fn book(&self, tick: u32) {
         let before = self.gate.book();
-        self.note_age(before.accepted(), tick);
+        self.ages.note(before.accepted(), tick, self.ring.capacity());
         if before.is_closed() {
             self.book_late();
         }
@@ -129,54 +132,35 @@ impl Slot {
         }
     }
 
-    /// Notes when the event with this number was published. The number is that of the booking, which
-    /// can differ from the place in the ring by the number of concurrent publishers.
-    #[inline]
-    fn note_age(&self, number: u64, tick: u32) {
-        let ages = self.ages.get_or_init(|| {
-            let mut ages = Vec::new();
-            ages.resize_with(self.ring.capacity(), || FigureU32::new(0));
-            ages.into_boxed_slice()
-        });
-        let index = number % ages.len() as u64;
-        // Relaxed: a statistic. The index is below the length, which is a usize.
-        #[expect(clippy::cast_possible_truncation, reason = "below the length of a slice")]
-        ages[index as usize].store(tick, Ordering::Relaxed);
-    }
-
     /// Offers an event without waiting.
-    #[inline]
+    #[inline(always)]
     pub(super) fn offer(&self, event: AnyEvent, tick: u32) -> Push {
-        if self.spec.mode == DeliveryMode::DropOldest {
-            self.push_displacing(event, tick)
-        } else {
-            self.push(event, tick)
-        }
+        if self.displaces { self.push_displacing(event, tick) } else { self.push(event, tick) }
     }
 
     /// Counts an event that was offered and not accepted.
     pub(super) fn refuse(&self, event: &Head, reason: DropReason) {
-        self.tally.refused.drop(reason);
+        self.refused.drop(reason);
         if let Some(completion) = event.completion() {
             self.hooks.completed(completion.settle(Settled::Dropped(self.id, reason)));
         }
     }
 
     /// Runs the inline handler. `None`: the subscription was closed, or its budget is spent.
-    #[inline]
+    #[inline(always)]
     pub(super) fn run_inline(
         self: &Arc<Self>,
         handler: &dyn super::slot::InlineHandler,
         event: &Passing<'_>,
     ) -> Inline {
-        let last = if self.spec.budget == u64::MAX {
-            false
-        } else {
+        let last = if self.limited {
             match self.claim() {
                 Claim::Granted => false,
                 Claim::Last => true,
                 Claim::Spent => return Inline::Gone,
             }
+        } else {
+            false
         };
         let stripe = self.stripes.mine();
         if !stripe.enter() {
@@ -187,9 +171,9 @@ impl Slot {
             return Inline::Late(self.reason());
         }
         if last {
-            self.cancel(DropReason::Cancelled);
+            self.exhaust();
         }
-        let timing = super::observer::Timing::start(&self.hooks);
+        let timing = super::observer::Timing::start(self);
         let result = {
             let _running = super::scope::Running::enter(self.key());
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| handler.call(event, self)))

@@ -8,16 +8,15 @@
 
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
 use super::list::{SubscriberList, Target};
 use super::offer::{Inline, Push, Verdict};
 use super::passing::Passing;
-use super::receipt::Receipt;
+use super::receipt::{Count, Receipt};
 use super::scope;
-use super::slot::{DeliveryMode, Sink, Slot};
+use super::slot::{DeliveryMode, InlineHandler, Sink, Slot};
 use super::wait::Waiting;
 use crate::event::{AnyEvent, DropReason};
+use crate::sync::clock::{self, Instant};
 
 /// Whether full queues may be waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,41 +27,37 @@ pub(crate) enum Patience {
     Never,
 }
 
-/// Queues that were full, with the events that they shall get.
-pub(crate) type PutAside = SmallVec<[Waiting; 1]>;
-
 /// Takes one event past all subscribers of a list.
 pub(crate) struct Pass<'a> {
     event: &'a Passing<'a>,
     tick: u32,
     patience: Patience,
     receipt: Receipt,
-    aside: PutAside,
+    /// When the call began, if it matters.
+    began: Option<Instant>,
 }
 
 impl<'a> Pass<'a> {
     pub(crate) fn new(event: &'a Passing<'a>, patience: Patience) -> Self {
-        Self {
-            event,
-            tick: event.head().tick(),
-            patience,
-            receipt: Receipt::default(),
-            aside: SmallVec::new(),
-        }
+        Self { event, tick: event.head().tick(), patience, receipt: Receipt::default(), began: None }
     }
 
-    /// The whole pass. `start` rotates the order: the subscriber with that number goes first.
-    pub(crate) fn run(mut self, list: &SubscriberList, start: usize) -> (Receipt, PutAside) {
+    /// The whole pass. `start` rotates the order: the subscriber with that number goes first. The
+    /// receipt also holds the queues that are to be waited for.
+    pub(crate) fn run(mut self, list: &SubscriberList, start: usize) -> Receipt {
+        self.began = list.needs_clock().then(clock::now);
         if list.has_queues() {
             list.for_each(start, |slot| {
-                if !slot.is_inline() {
+                if !slot.is_inline() && self.admit(slot) {
                     self.offer(slot);
                 }
             });
         }
         if list.has_inline() {
             list.for_each(start, |slot| {
-                if let Sink::Inline(handler) = &slot.sink {
+                if let Sink::Inline(handler) = &slot.sink
+                    && self.admit(slot)
+                {
                     self.call(slot, handler.as_ref());
                 }
             });
@@ -70,39 +65,27 @@ impl<'a> Pass<'a> {
         for group in list.groups() {
             self.offer_to_group(group);
         }
-        (self.receipt, self.aside)
+        self.receipt
     }
 
-    /// Judges the event for a slot and counts a refusal.
-    #[inline]
+    /// Judges the event for a slot, and counts a refusal.
+    #[inline(always)]
     fn admit(&mut self, slot: &Slot) -> bool {
         match slot.judge(self.event) {
-            Verdict::Offer => {
-                self.receipt.matched += 1;
-                true
-            }
-            Verdict::Filtered => {
-                self.receipt.matched += 1;
-                self.receipt.filtered += 1;
-                false
-            }
-            Verdict::Skipped => {
-                self.receipt.matched += 1;
-                self.receipt.skipped += 1;
-                false
-            }
-            Verdict::Gone => false,
+            Verdict::Offer => return true,
+            Verdict::Filtered => self.receipt.count(Count::Filtered),
+            Verdict::Skipped => self.receipt.count(Count::Skipped),
+            Verdict::Gone => {}
         }
+        false
     }
 
-    #[inline]
+    /// Offers the event to a queue.
+    #[inline(always)]
     fn offer(&mut self, slot: &Arc<Slot>) {
-        if !self.admit(slot) {
-            return;
-        }
         self.open();
         match slot.offer(self.event.share(), self.tick) {
-            Push::Accepted => self.receipt.queued += 1,
+            Push::Accepted => self.receipt.count(Count::Queued),
             Push::Full(event) => self.full(slot, event),
             Push::Closed(event) => self.closed(slot, event),
         }
@@ -113,6 +96,13 @@ impl<'a> Pass<'a> {
     fn open(&self) {
         if let Some(completion) = self.event.head().completion() {
             completion.open();
+        }
+    }
+
+    /// That subscription is not given the event after all.
+    fn withdraw(&self, slot: &Slot) {
+        if let Some(completion) = self.event.head().completion() {
+            slot.hooks.completed(completion.withdraw());
         }
     }
 
@@ -133,7 +123,7 @@ impl<'a> Pass<'a> {
             // This very handler would have to return before there is room.
             return self.refuse(slot, DropReason::Deadlock);
         }
-        self.aside.push(Waiting::new(Arc::clone(slot), event));
+        self.receipt.put_aside(Waiting::new(Arc::clone(slot), event, self.began));
     }
 
     fn refuse(&mut self, slot: &Slot, reason: DropReason) {
@@ -141,103 +131,64 @@ impl<'a> Pass<'a> {
         self.receipt.drop_one(slot.id, reason);
     }
 
-    #[inline]
-    fn call(&mut self, slot: &Arc<Slot>, handler: &dyn super::slot::InlineHandler) {
-        if !self.admit(slot) {
-            return;
-        }
+    /// Runs an inline handler. False if it was not offered the event: its budget was spent.
+    #[inline(always)]
+    fn call(&mut self, slot: &Arc<Slot>, handler: &dyn InlineHandler) -> bool {
         self.open();
         match slot.run_inline(handler, self.event) {
-            Inline::Done => self.receipt.delivered += 1,
+            Inline::Done => self.receipt.count(Count::Delivered),
             Inline::Failed(error) => {
-                self.receipt.delivered += 1;
+                self.receipt.count(Count::Delivered);
                 self.receipt.fail_one(slot.id, error);
             }
             Inline::Late(reason) => self.receipt.drop_one(slot.id, reason),
             Inline::Gone => {
-                self.receipt.matched -= 1;
                 self.withdraw(slot);
+                return false;
             }
         }
+        true
     }
 
     /// Offers the event to one member of a group: the next in turn that has room; if none has, the
     /// one whose turn it is deals with it in its own mode.
     fn offer_to_group(&mut self, group: &Target) {
-        let first = group.next_turn();
-        let mut fallback = None;
-        let before = self.receipt.matched;
-        let (mut filtered, mut skipped) = (0, 0);
-        for slot in group.members_from(first) {
+        let mut first_full = None;
+        let mut refusal = None;
+        for slot in group.members_from(group.next_turn()) {
             match slot.judge(self.event) {
                 Verdict::Offer => {}
+                // One that filters it says more than one that asks for another type.
                 Verdict::Filtered => {
-                    filtered += 1;
+                    refusal = Some(Count::Filtered);
                     continue;
                 }
                 Verdict::Skipped => {
-                    skipped += 1;
+                    refusal.get_or_insert(Count::Skipped);
                     continue;
                 }
                 Verdict::Gone => continue,
             }
             if let Sink::Inline(handler) = &slot.sink {
-                self.receipt.matched = before + 1;
-                self.open();
-                match slot.run_inline(handler.as_ref(), self.event) {
-                    Inline::Done => self.receipt.delivered += 1,
-                    Inline::Failed(error) => {
-                        self.receipt.delivered += 1;
-                        self.receipt.fail_one(slot.id, error);
-                    }
-                    Inline::Late(reason) => self.receipt.drop_one(slot.id, reason),
-                    Inline::Gone => {
-                        self.receipt.matched = before;
-                        self.withdraw(slot);
-                        continue;
-                    }
+                if self.call(slot, handler.as_ref()) {
+                    return;
                 }
-                return;
+                continue;
             }
             self.open();
             match slot.push(self.event.share(), self.tick) {
-                Push::Accepted => {
-                    self.receipt.matched = before + 1;
-                    self.receipt.queued += 1;
-                    return;
-                }
-                Push::Full(event) => {
+                Push::Accepted => return self.receipt.count(Count::Queued),
+                Push::Full(_) => {
                     self.withdraw(slot);
-                    drop(event);
-                    fallback.get_or_insert(slot);
+                    first_full.get_or_insert(slot);
                 }
-                Push::Closed(event) => {
-                    self.withdraw(slot);
-                    drop(event);
-                }
+                Push::Closed(_) => self.withdraw(slot),
             }
         }
-        if let Some(slot) = fallback {
-            self.receipt.matched = before + 1;
-            self.open();
-            match slot.offer(self.event.share(), self.tick) {
-                Push::Accepted => self.receipt.queued += 1,
-                Push::Full(event) => self.full(slot, event),
-                Push::Closed(event) => self.closed(slot, event),
-            }
-        } else if filtered + skipped > 0 {
-            self.receipt.matched = before + 1;
-            if filtered > 0 {
-                self.receipt.filtered += 1;
-            } else {
-                self.receipt.skipped += 1;
-            }
-        }
-    }
-
-    fn withdraw(&self, slot: &Slot) {
-        if let Some(completion) = self.event.head().completion() {
-            slot.hooks.completed(completion.withdraw());
+        match (first_full, refusal) {
+            (Some(slot), _) => self.offer(slot),
+            (None, Some(refusal)) => self.receipt.count(refusal),
+            (None, None) => {}
         }
     }
 }

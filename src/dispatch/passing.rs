@@ -42,18 +42,23 @@ impl<T: Send + Sync + 'static> Source for Event<T> {
 /// erased only once.
 pub(crate) struct Passing<'a> {
     source: &'a dyn Source,
+    // Asked for by every subscription: fetched once.
+    head: &'a Head,
     payload_type: TypeId,
+    typed: &'a dyn Any,
     any: OnceCell<AnyEvent>,
 }
 
 impl<'a> Passing<'a> {
+    #[inline]
     pub(crate) fn new(source: &'a dyn Source) -> Self {
-        Self { source, payload_type: source.payload_type(), any: OnceCell::new() }
+        let (head, payload_type, typed) = (source.head(), source.payload_type(), source.typed());
+        Self { source, head, payload_type, typed, any: OnceCell::new() }
     }
 
     #[inline]
     pub(crate) fn head(&self) -> &Head {
-        self.source.head()
+        self.head
     }
 
     #[inline]
@@ -68,7 +73,7 @@ impl<'a> Passing<'a> {
     /// The event as a `T`, if it is one.
     #[inline]
     pub(crate) fn typed<T: 'static>(&self) -> Option<&Event<T>> {
-        self.source.typed().downcast_ref()
+        self.typed.downcast_ref()
     }
 
     /// The event without its type.
@@ -79,6 +84,6 @@ impl<'a> Passing<'a> {
     /// One more reference, for a queue.
     #[inline]
     pub(crate) fn share(&self) -> AnyEvent {
-        self.source.share()
+        self.any().clone()
     }
 }

@@ -1,11 +1,12 @@
 //! What a publish call tells about each subscription.
 
 use std::fmt;
-
-use crate::error::HandlerError;
-use crate::event::{DropReason, SubscriptionId};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::tally::Dropped;
+use super::wait::{PutAside, Waiting};
+use crate::error::HandlerError;
+use crate::event::{DropReason, SubscriptionId};
 
 /// What became of one published event: how many subscriptions it was offered to, and what each of
 /// them did with it.
@@ -15,17 +16,39 @@ use super::tally::Dropped;
 ///
 /// A receipt need not be looked at. Those who want an error for anything but success ask
 /// [`all_delivered`](Self::all_delivered).
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Receipt {
-    pub(super) matched: u32,
-    pub(super) delivered: u32,
-    pub(super) queued: u32,
-    pub(super) failed: u32,
-    pub(super) filtered: u32,
-    pub(super) skipped: u32,
-    pub(super) dropped: u32,
-    pub(super) problems: Vec<Problem>,
+    counts: Counts,
+    more: Option<Box<More>>,
 }
+
+/// Four counts of 16 bits in a word. A receipt is handed through several calls, and in two words it
+/// travels in registers; by way of memory it would cost as much as a handler.
+#[derive(Clone, Copy, Default)]
+struct Counts(u64);
+
+/// What few receipts have.
+#[derive(Default)]
+struct More {
+    /// Counts that did not fit into 16 bits, by lane.
+    wide: [u32; 4],
+    problems: Vec<Problem>,
+    /// The queues that were full and are still to be waited for. Empty in the hands of users.
+    aside: PutAside,
+}
+
+/// What is counted in a lane of [`Counts`].
+#[derive(Clone, Copy)]
+pub(super) enum Count {
+    Delivered,
+    Queued,
+    Filtered,
+    Skipped,
+}
+
+// What is put aside is empty in the hands of users, and whole at any time.
+impl UnwindSafe for Receipt {}
+impl RefUnwindSafe for Receipt {}
 
 /// One subscription that did not take the event, or whose inline handler failed.
 #[derive(Debug)]
@@ -71,10 +94,10 @@ impl Receipt {
     /// the event, and those that filtered or skipped it.
     #[must_use]
     pub fn matched(&self) -> usize {
-        self.matched as usize
+        self.offered() + self.filtered() + self.skipped()
     }
 
-    /// Subscriptions that were offered the event: `matched` less `filtered` and `skipped`.
+    /// Subscriptions that were offered the event.
     #[must_use]
     pub fn offered(&self) -> usize {
         self.delivered() + self.queued() + self.dropped()
@@ -83,44 +106,44 @@ impl Receipt {
     /// Inline handlers that ran, the failed ones included.
     #[must_use]
     pub fn delivered(&self) -> usize {
-        self.delivered as usize
+        self.get(Count::Delivered)
     }
 
     /// Queues that accepted the event.
     #[must_use]
     pub fn queued(&self) -> usize {
-        self.queued as usize
+        self.get(Count::Queued)
     }
 
     /// Inline handlers that returned an error or panicked.
     #[must_use]
     pub fn failed(&self) -> usize {
-        self.failed as usize
+        self.problems().iter().filter(|problem| matches!(problem, Problem::Failed { .. })).count()
     }
 
     /// Subscriptions whose filter turned the event away.
     #[must_use]
     pub fn filtered(&self) -> usize {
-        self.filtered as usize
+        self.get(Count::Filtered)
     }
 
     /// Subscriptions that asked for another type, or were passed by.
     #[must_use]
     pub fn skipped(&self) -> usize {
-        self.skipped as usize
+        self.get(Count::Skipped)
     }
 
     /// Subscriptions that were offered the event and did not take it.
     #[must_use]
     pub fn dropped(&self) -> usize {
-        self.dropped as usize
+        self.problems().iter().filter(|problem| matches!(problem, Problem::Dropped { .. })).count()
     }
 
     /// The drops by reason.
     #[must_use]
     pub fn dropped_by(&self) -> Dropped {
         let mut dropped = Dropped::default();
-        for problem in &self.problems {
+        for problem in self.problems() {
             if let Problem::Dropped { reason, .. } = problem {
                 dropped.count(*reason);
             }
@@ -128,10 +151,36 @@ impl Receipt {
         dropped
     }
 
+    fn get(&self, count: Count) -> usize {
+        let wide = self.more.as_ref().map_or(0, |more| more.wide[count as usize] as usize);
+        usize::from(self.counts.lane(count)) + wide
+    }
+
+    /// Counts one.
+    #[inline]
+    pub(super) fn count(&mut self, count: Count) {
+        if self.counts.lane(count) == u16::MAX {
+            self.widen();
+        }
+        self.counts.0 += 1 << (16 * count as u32);
+    }
+
+    /// A lane is full: all of them are emptied into the wide counts.
+    #[cold]
+    fn widen(&mut self) {
+        let counts = std::mem::take(&mut self.counts);
+        let more = self.more.get_or_insert_default();
+        for (count, wide) in
+            [Count::Delivered, Count::Queued, Count::Filtered, Count::Skipped].iter().zip(&mut more.wide)
+        {
+            *wide = wide.saturating_add(u32::from(counts.lane(*count)));
+        }
+    }
+
     /// Every drop and every failure, one by one.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
-        &self.problems
+        self.more.as_ref().map_or(&[], |more| &more.problems)
     }
 
     /// The receipt itself, or an error if any subscription dropped the event or failed.
@@ -140,29 +189,66 @@ impl Receipt {
     ///
     /// [`NotDelivered`], which holds the receipt.
     pub fn all_delivered(self) -> Result<Self, NotDelivered> {
-        if self.problems.is_empty() { Ok(self) } else { Err(NotDelivered { receipt: self }) }
+        if self.problems().is_empty() { Ok(self) } else { Err(NotDelivered { receipt: self }) }
     }
 
+    #[cold]
     pub(super) fn drop_one(&mut self, subscription: SubscriptionId, reason: DropReason) {
-        self.dropped += 1;
-        self.problems.push(Problem::Dropped { subscription, reason });
+        self.more.get_or_insert_default().problems.push(Problem::Dropped { subscription, reason });
     }
 
+    #[cold]
     pub(super) fn fail_one(&mut self, subscription: SubscriptionId, error: HandlerError) {
-        self.failed += 1;
-        self.problems.push(Problem::Failed { subscription, error });
+        self.more.get_or_insert_default().problems.push(Problem::Failed { subscription, error });
+    }
+
+    /// Puts a full queue aside, to be waited for.
+    #[cold]
+    pub(super) fn put_aside(&mut self, waiting: Waiting) {
+        self.more.get_or_insert_default().aside.push(waiting);
+    }
+
+    /// Says whether no queue is to be waited for.
+    #[inline]
+    pub(crate) fn is_settled(&self) -> bool {
+        self.more.as_ref().is_none_or(|more| more.aside.is_empty())
+    }
+
+    /// Takes out the queues that are to be waited for.
+    pub(super) fn take_aside(&mut self) -> PutAside {
+        self.more.as_mut().map(|more| std::mem::take(&mut more.aside)).unwrap_or_default()
     }
 
     /// Adds what another event of the same batch came to.
     pub(crate) fn add(&mut self, mut other: Self) {
-        self.matched += other.matched;
-        self.delivered += other.delivered;
-        self.queued += other.queued;
-        self.failed += other.failed;
-        self.filtered += other.filtered;
-        self.skipped += other.skipped;
-        self.dropped += other.dropped;
-        self.problems.append(&mut other.problems);
+        self.widen();
+        other.widen();
+        if let (Some(mine), Some(theirs)) = (&mut self.more, &mut other.more) {
+            for (mine, theirs) in mine.wide.iter_mut().zip(theirs.wide) {
+                *mine = mine.saturating_add(theirs);
+            }
+            mine.problems.append(&mut theirs.problems);
+        }
+    }
+}
+
+impl Counts {
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "a lane has 16 bits")]
+    fn lane(self, count: Count) -> u16 {
+        (self.0 >> (16 * count as u32)) as u16
+    }
+}
+
+impl fmt::Debug for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receipt")
+            .field("delivered", &self.delivered())
+            .field("queued", &self.queued())
+            .field("filtered", &self.filtered())
+            .field("skipped", &self.skipped())
+            .field("problems", &self.problems())
+            .finish()
     }
 }
 
@@ -182,8 +268,8 @@ impl NotDelivered {
 
 impl fmt::Display for NotDelivered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} dropped and {} failed", self.receipt.dropped, self.receipt.failed)?;
-        for (number, problem) in self.receipt.problems.iter().enumerate() {
+        write!(f, "{} dropped and {} failed", self.receipt.dropped(), self.receipt.failed())?;
+        for (number, problem) in self.receipt.problems().iter().enumerate() {
             write!(f, "{} {problem}", if number == 0 { ":" } else { ";" })?;
         }
         Ok(())

@@ -13,6 +13,8 @@ use crate::sync::{Mutex, hash_keys, thread};
 #[derive(Debug, Default)]
 pub(crate) struct Roster {
     next: AtomicU64,
+    /// Handlers that wait for room.
+    pub(super) waits: super::deadlock::WaitGraph,
     entries: Mutex<Entries>,
 }
 

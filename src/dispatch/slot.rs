@@ -6,26 +6,27 @@
 use std::any::TypeId;
 use std::fmt;
 use std::panic::Location;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use event_listener::Event as Listeners;
 
+use super::ages::Ages;
 use super::observer::Hooks;
 use super::passing::Passing;
 use super::roster::Roster;
 use super::scope::SubscriptionKey;
 use super::stripe::Stripes;
 use super::table::TopicTable;
-use super::tally::{Ledger, Tally};
+use super::tally::{Ended, Ledger, Refused, Sinks};
 use super::words::{Gate, Taken};
 use crate::error::HandlerError;
 use crate::event::{AnyEvent, SubscriptionId};
 use crate::pattern::TopicPattern;
-use crate::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, FigureU32, Ordering};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::sync::clock;
 use crate::sync::ring::Ring;
-use crate::sync::{Line, Mutex};
 
 /// What happens to an event that finds the queue of a subscription full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -132,24 +133,44 @@ pub(crate) struct Spec {
 }
 
 /// A subscription in the dispatcher.
+///
+/// The order of the fields is that of the cache lines: with many subscriptions each line is a miss, so
+/// what a publisher looks at stands on the first, and what only consumers write on the third.
+#[repr(C, align(64))]
 pub(crate) struct Slot {
-    pub(crate) id: SubscriptionId,
-    pub(crate) spec: Spec,
+    // The publishers' line.
+    pub(super) gate: Gate,
+    /// The payload type of the [`Spec`].
+    pub(super) wants: Option<TypeId>,
     pub(crate) sink: Sink,
+    /// Whether somebody wants to hear of every handler's end,
+    pub(crate) watched: bool,
+    /// whether the [`Spec`] has a filter,
+    pub(super) filters: bool,
+    /// and a budget,
+    pub(super) limited: bool,
+    /// and whether a full queue drops its oldest event.
+    pub(super) displaces: bool,
+
+    // A line that is written at the first event only.
+    pub(super) stripes: Stripes,
+    pub(super) ring: Ring<AnyEvent>,
     pub(crate) hooks: Arc<Hooks>,
+    pub(crate) id: SubscriptionId,
+
+    // The consumers' line.
+    pub(super) taken: Taken,
+    pub(super) ended: Ended,
+
+    // The rest.
+    pub(super) refused: Refused,
+    /// Names this subscription across buses.
+    key: SubscriptionKey,
+    pub(crate) spec: Spec,
     pub(super) roster: Arc<Roster>,
     /// Where publishers find this slot, as long as it is open. Weak: the table holds the slot.
     pub(super) table: std::sync::Weak<TopicTable>,
-
-    pub(super) gate: Line<Gate>,
-    pub(super) taken: Line<Taken>,
-    pub(super) tally: Tally,
-    pub(super) stripes: Stripes,
-
-    pub(super) ring: Ring<AnyEvent>,
-    /// When the queued events were published, in coarse milliseconds, by the number under which they
-    /// were booked. For statistics only.
-    pub(super) ages: OnceLock<Box<[FigureU32]>>,
+    pub(super) ages: Ages,
     /// An event that was taken and put aside because of a pause; goes before the ring.
     pub(super) aside: Mutex<Option<AnyEvent>>,
     /// Several lanes may take at a time: then they take turns, so that starts are first in, first out.
@@ -165,6 +186,8 @@ pub(crate) struct Slot {
     pub(super) room: Listeners,
     /// Those who wait for the last handler to end.
     pub(super) quiet: Listeners,
+    /// Handlers are asked to come to their end. Set by `cancel`, not when the budget is spent.
+    pub(super) tripping: AtomicBool,
     /// Handlers that want to hear of the cancellation.
     pub(super) tripped: Listeners,
     /// In how many resolved lists this slot stands (see `table.rs`).
@@ -191,12 +214,19 @@ impl Slot {
             let sink = sink(weak, &spec);
             Self {
                 id,
-                gate: Line(Gate::new()),
-                taken: Line(Taken::new()),
-                tally: Tally::default(),
+                gate: Gate::new(),
+                wants: spec.wants.map(|(wanted, _)| wanted),
+                key: SubscriptionKey::next(),
+                watched: hooks.watch(),
+                filters: spec.filter.is_some(),
+                limited: spec.budget != u64::MAX,
+                displaces: spec.mode == DeliveryMode::DropOldest,
+                taken: Taken::new(),
+                ended: Ended::default(),
+                refused: Refused::default(),
                 stripes: Stripes::default(),
                 ring: Ring::new(spec.capacity),
-                ages: OnceLock::new(),
+                ages: Ages::default(),
                 aside: Mutex::new(None),
                 turns: (spec.concurrency > 1).then(|| Mutex::new(())),
                 budget: AtomicU64::new(spec.budget),
@@ -205,6 +235,7 @@ impl Slot {
                 warned: AtomicU8::new(0),
                 room: Listeners::new(),
                 quiet: Listeners::new(),
+                tripping: AtomicBool::new(false),
                 tripped: Listeners::new(),
                 listed: AtomicU64::new(0),
                 spec,
@@ -219,14 +250,20 @@ impl Slot {
     }
 
     /// Names this subscription across buses.
+    #[inline]
     pub(crate) fn key(&self) -> SubscriptionKey {
-        (Arc::as_ptr(&self.roster) as usize, self.id)
+        self.key
     }
 
     /// Says whether only one thread at a time ends handlers of this subscription.
     #[inline]
     pub(super) fn is_exclusive(&self) -> bool {
         self.turns.is_none()
+    }
+
+    /// Says whether its publishers wait for a time.
+    pub(super) fn has_timeout(&self) -> bool {
+        matches!(self.spec.mode, DeliveryMode::Timeout(_))
     }
 
     pub(crate) fn is_inline(&self) -> bool {
@@ -238,6 +275,11 @@ impl Slot {
         if let Sink::Queue(consumer) = &self.sink {
             consumer.wake();
         }
+    }
+
+    /// Says whether an event would have to wait for room now.
+    pub(super) fn is_out_of_room(&self) -> bool {
+        !self.is_closed() && self.ring.is_full()
     }
 
     /// Gives up the handlers that are pending, for nobody polls them any more.
@@ -258,9 +300,10 @@ impl Slot {
         self.gate.view().is_closed()
     }
 
-    /// Says whether what was queued has been discarded.
-    pub(crate) fn is_cancelled(&self) -> bool {
-        self.taken.view().is_cancelled()
+    /// Says whether handlers that run had better come to their end.
+    pub(crate) fn is_tripped(&self) -> bool {
+        // Acquire: see `cancel`.
+        self.tripping.load(Ordering::Acquire)
     }
 
     /// Counts an event of another type, and warns at the first one.
@@ -278,7 +321,7 @@ impl Slot {
     /// Reads the ledger: the ends first, then what was taken, then what was accepted, so that no
     /// event shows at its end that does not show at its source (invariant C2).
     pub(crate) fn ledger(&self) -> Ledger {
-        let sinks = self.tally.sinks();
+        let sinks = Sinks::read(&self.ended, &self.refused);
         let taken = self.taken.view();
         let gate = self.gate.view();
         let stripes = self.stripes.sums();
@@ -307,12 +350,18 @@ impl Slot {
         let taken = self.taken.view();
         let gate = self.gate.view();
         let ahead = u64::try_from(gate.ahead_of(taken)).ok().filter(|ahead| *ahead > 0)?;
-        let ages = self.ages.get()?;
-        let index = usize::try_from((gate.accepted() - ahead) % ages.len() as u64).ok()?;
-        // Relaxed: a statistic.
-        Some(clock::tick_age(ages[index].load(Ordering::Relaxed), clock::Stamp::coarse().tick_ms))
+        let tick = self.ages.of(gate.accepted() - ahead)?;
+        Some(clock::tick_age(tick, clock::Stamp::coarse().tick_ms))
     }
 }
+
+/// The lines are where they should be.
+#[cfg(all(not(loom), target_pointer_width = "64"))]
+const _: () = {
+    assert!(std::mem::offset_of!(Slot, stripes) == 64);
+    assert!(std::mem::offset_of!(Slot, taken) == 128);
+    assert!(std::mem::offset_of!(Slot, refused) == 192);
+};
 
 impl fmt::Debug for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

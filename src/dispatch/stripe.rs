@@ -7,12 +7,10 @@
 //! striped as well: the closed mark stands in the very word by which a publisher enters, so that a
 //! publisher either entered before the mark or sees it (invariant V3), and no fence is needed.
 
-#[cfg(not(loom))]
-use std::cell::Cell;
 use std::sync::OnceLock;
 
-use crate::sync::Line;
 use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Line, thread};
 
 /// What the publishers of one stripe counted.
 #[derive(Debug, Default)]
@@ -102,7 +100,7 @@ impl Stripes {
     #[inline]
     pub(crate) fn mine(&self) -> &Stripe {
         let lines = self.lines.get_or_init(new_lines);
-        &lines[thread_number() & (lines.len() - 1)]
+        &lines[thread::number() & (lines.len() - 1)]
     }
 
     /// Nobody enters after this.
@@ -147,35 +145,7 @@ fn stripe_count() -> usize {
     {
         static COUNT: OnceLock<usize> = OnceLock::new();
         *COUNT.get_or_init(|| {
-            crate::sync::thread::available_parallelism()
-                .map_or(4, usize::from)
-                .next_power_of_two()
-                .clamp(2, 16)
+            thread::available_parallelism().map_or(4, usize::from).next_power_of_two().clamp(2, 16)
         })
     }
-}
-
-/// Threads are numbered as they first publish, so that neighbours in time get different stripes.
-#[cfg(not(loom))]
-fn thread_number() -> usize {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    std::thread_local! {
-        static MINE: Cell<usize> = const { Cell::new(usize::MAX) };
-    }
-    let mine = MINE.get();
-    if mine != usize::MAX {
-        return mine;
-    }
-    // Relaxed: any number will do.
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    MINE.set(number);
-    number
-}
-
-/// The number of the model's thread, which is the same in every execution.
-#[cfg(loom)]
-fn thread_number() -> usize {
-    let id = format!("{:?}", crate::sync::thread::current().id());
-    id.trim_matches(|c: char| !c.is_ascii_digit()).parse().unwrap_or(0)
 }

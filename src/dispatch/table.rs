@@ -35,7 +35,6 @@ const SEEN: usize = if cfg!(loom) { 2 } else { 1024 };
 #[derive(Debug)]
 pub(crate) struct TopicEntry {
     pub(crate) topic: Topic,
-    hash: u64,
     list: Snapshot<SubscriberList>,
     /// The literal subscriptions. Only touched under the writer lock.
     literal: Mutex<Literal>,
@@ -51,7 +50,23 @@ struct Literal {
     grouped: Vec<Arc<Slot>>,
 }
 
-type Shard = HashTable<Arc<TopicEntry>>;
+type Shard = HashTable<Place>;
+
+/// Where a topic stands in a shard. Its name is here too: to compare it by way of the entry would be
+/// three more pointers to follow at each publish.
+#[derive(Clone, Debug)]
+struct Place {
+    hash: u64,
+    name: Arc<str>,
+    entry: Arc<TopicEntry>,
+}
+
+impl Place {
+    #[inline]
+    fn find<'a>(shard: &'a Shard, hash: u64, name: &str) -> Option<&'a Arc<TopicEntry>> {
+        shard.find(hash, |place| place.hash == hash && *place.name == *name).map(|place| &place.entry)
+    }
+}
 
 /// All topics of a bus and who subscribes to them.
 #[derive(Debug)]
@@ -106,7 +121,6 @@ impl TopicTable {
 
     fn shard(&self, hash: u64) -> &Snapshot<Shard> {
         // The table inside a shard uses the low bits and the top seven.
-        #[expect(clippy::cast_possible_truncation, reason = "masked to the number of shards")]
         &self.shards[(hash >> 32) as usize & (SHARDS - 1)]
     }
 
@@ -115,8 +129,7 @@ impl TopicTable {
     pub(crate) fn with_entry<R>(&self, name: &str, visit: impl FnOnce(&Arc<TopicEntry>) -> R) -> Option<R> {
         let hash = self.hash(name);
         let shard = self.shard(hash).load();
-        let entry = shard.find(hash, |entry| entry.topic.as_str() == name)?;
-        Some(visit(entry))
+        Place::find(&shard, hash, name).map(visit)
     }
 
     /// The current list of an entry.
@@ -148,27 +161,30 @@ impl TopicTable {
 
     /// Resolves an entry's list anew.
     fn resolve(&self, writer: &Writer, entry: &TopicEntry, garbage: &mut Garbage) {
-        let literal = entry.literal.lock();
-        let mut slots: Vec<_> = literal.plain.iter().cloned().collect();
-        slots.extend(literal.grouped.iter().cloned());
+        // Relaxed: only changed under the writer lock, which we hold.
+        let generation = self.generation.load(Ordering::Relaxed);
+        let mut slots = Vec::new();
         writer
             .patterns
             .for_each_match(entry.topic.as_str(), |matching| slots.extend(matching.iter().cloned()));
-        // Relaxed: only changed under the writer lock, which we hold.
-        let generation = self.generation.load(Ordering::Relaxed);
-        drop(literal);
-        self.replace(entry, SubscriberList::resolve(generation, slots), garbage);
+        let list = {
+            let literal = entry.literal.lock();
+            slots.extend(literal.grouped.iter().cloned());
+            if slots.is_empty() {
+                SubscriberList::of_literals(generation, literal.plain.clone())
+            } else {
+                slots.extend(literal.plain.iter().cloned());
+                SubscriberList::resolve(generation, slots)
+            }
+        };
+        Self::replace(entry, list, garbage);
     }
 
     /// Puts a list in an entry's place and keeps count of where each slot stands.
-    fn replace(&self, entry: &TopicEntry, list: SubscriberList, garbage: &mut Garbage) {
+    fn replace(entry: &TopicEntry, list: SubscriberList, garbage: &mut Garbage) {
         for slot in list.all() {
             slot.listed.fetch_add(1, Ordering::Relaxed);
         }
-        self.replace_counted(entry, list, garbage);
-    }
-
-    fn replace_counted(&self, entry: &TopicEntry, list: SubscriberList, garbage: &mut Garbage) {
         let old = entry.list.swap(Arc::new(list));
         for slot in old.all() {
             slot.listed.fetch_sub(1, Ordering::Relaxed);
@@ -247,13 +263,13 @@ impl TopicTable {
         let hash = self.hash(topic.as_str());
         let snapshot = self.shard(hash);
         let old = snapshot.load();
-        if let Some(entry) = old.find(hash, |entry| entry.topic == *topic) {
+        if let Some(entry) = Place::find(&old, hash, topic.as_str()) {
             return Some(Arc::clone(entry));
         }
         let mut shard = Shard::clone(&old);
         drop(old);
         if !must && self.is_crowded(&shard) {
-            shard.retain(|entry| !entry.is_loose() || entry.used.swap(false, Ordering::Relaxed));
+            shard.retain(|place| !place.entry.is_loose() || place.entry.used.swap(false, Ordering::Relaxed));
             if self.is_crowded(&shard) {
                 // Relaxed: a statistic.
                 self.refusals.fetch_add(1, Ordering::Relaxed);
@@ -263,21 +279,21 @@ impl TopicTable {
         }
         let entry = Arc::new(TopicEntry {
             topic: topic.clone().intern(),
-            hash,
             list: Snapshot::new(Arc::new(SubscriberList::resolve(u64::MAX, Vec::new()))),
             literal: Mutex::new(Literal::default()),
             used: AtomicBool::new(true),
             pins: AtomicUsize::new(0),
         });
         self.resolve(writer, &entry, garbage);
-        shard.insert_unique(hash, Arc::clone(&entry), |entry| entry.hash);
+        let place = Place { hash, name: Arc::from(topic.as_str()), entry: Arc::clone(&entry) };
+        shard.insert_unique(hash, place, |place| place.hash);
         garbage.shards.push(snapshot.swap(Arc::new(shard)));
         Some(entry)
     }
 
     /// Says whether a shard has its share of the entries that nothing needs.
     fn is_crowded(&self, shard: &Shard) -> bool {
-        shard.iter().filter(|entry| entry.is_loose()).count() >= self.cap.div_ceil(SHARDS)
+        shard.iter().filter(|place| place.entry.is_loose()).count() >= self.cap.div_ceil(SHARDS)
     }
 
     /// Enters a subscription: from the moment this returns, every publish that begins sees it (V1),
@@ -292,14 +308,18 @@ impl TopicTable {
             && slot.spec.group.is_none()
         {
             let entry = self.literal_entry(writer, name, &mut garbage);
-            {
-                let mut literal = entry.literal.lock();
-                let grown = literal.plain.with(Arc::clone(slot));
-                garbage.literals.push(std::mem::replace(&mut literal.plain, grown));
-            }
             let list = entry.list.load();
+            // Mostly the list is that of the literal subscriptions, and grows together with it.
+            let (shared, literals) = {
+                let mut literal = entry.literal.lock();
+                let shared = list.chunks.is_same(&literal.plain);
+                let grown = literal.plain.with(Arc::clone(slot));
+                garbage.literals.push(std::mem::replace(&mut literal.plain, grown.clone()));
+                (shared, grown)
+            };
             if list.generation == self.generation.load(Ordering::Relaxed) {
-                let grown = list.with(Arc::clone(slot));
+                let chunks = if shared { literals } else { list.chunks.with(Arc::clone(slot)) };
+                let grown = list.grown(chunks, slot);
                 drop(list);
                 slot.listed.fetch_add(1, Ordering::Relaxed);
                 garbage.lists.push(entry.list.swap(Arc::new(grown)));
@@ -354,12 +374,6 @@ impl TopicTable {
                 }
             }
         }
-        if let Some(group) = &slot.spec.group {
-            // The bus's own reference and this slot's: nobody else is in it.
-            if Arc::strong_count(group) <= 2 {
-                writer.groups.retain(|known| !Arc::ptr_eq(known, group));
-            }
-        }
         if wild || slot.spec.patterns.len() > 1 {
             self.sweep_out(slot, &mut garbage);
         }
@@ -368,26 +382,33 @@ impl TopicTable {
     fn remove_literal(&self, name: &str, id: SubscriptionId, garbage: &mut Garbage) {
         let hash = self.hash(name);
         let shard = self.shard(hash).load();
-        let Some(entry) = shard.find(hash, |entry| entry.topic.as_str() == name) else { return };
+        let Some(entry) = Place::find(&shard, hash, name) else { return };
+        let list = entry.list.load();
+        let mut shared = None;
         {
             let mut literal = entry.literal.lock();
             if let Some(rest) = literal.plain.without(id) {
+                shared = list.chunks.is_same(&literal.plain).then(|| rest.clone());
                 garbage.literals.push(std::mem::replace(&mut literal.plain, rest));
             }
             if let Some(at) = literal.grouped.iter().position(|slot| slot.id == id) {
                 garbage.slots.push(literal.grouped.remove(at));
             }
         }
-        Self::unlist(entry, id, garbage);
+        let rest = match shared {
+            Some(chunks) => Some(list.shrunk(chunks)),
+            None => list.without(id),
+        };
+        drop(list);
+        if let Some(rest) = rest {
+            Self::unlist(entry, rest, id, garbage);
+        }
     }
 
-    /// Takes a slot out of a resolved list, whatever its generation.
-    fn unlist(entry: &TopicEntry, id: SubscriptionId, garbage: &mut Garbage) {
-        let list = entry.list.load();
-        let Some(rest) = list.without(id) else { return };
-        drop(list);
+    /// Puts a list in an entry's place that lacks one slot, whatever its generation.
+    fn unlist(entry: &TopicEntry, rest: SubscriberList, id: SubscriptionId, garbage: &mut Garbage) {
         let old = entry.list.swap(Arc::new(rest));
-        if let Some(slot) = old.all().find(|slot| slot.id == id) {
+        if let Some(slot) = old.find(id) {
             slot.listed.fetch_sub(1, Ordering::Relaxed);
         }
         garbage.lists.push(old);
@@ -401,8 +422,11 @@ impl TopicTable {
             if slot.listed.load(Ordering::Relaxed) == 0 {
                 return;
             }
-            for entry in snapshot.load().iter() {
-                Self::unlist(entry, slot.id, garbage);
+            for Place { entry, .. } in snapshot.load().iter() {
+                let rest = entry.list.load().without(slot.id);
+                if let Some(rest) = rest {
+                    Self::unlist(entry, rest, slot.id, garbage);
+                }
             }
         }
     }
@@ -413,6 +437,9 @@ impl TopicTable {
         if let Some(group) = writer.groups.iter().find(|group| &*group.name == name) {
             return Arc::clone(group);
         }
+        // Forgets those that nobody is in any more. Not when the last member leaves: then the lists that it
+        // stood in still refer to the group. Only this hands out what the table alone holds.
+        writer.groups.retain(|known| Arc::strong_count(known) > 1);
         let group = Arc::new(Group { name: name.into(), turn: AtomicU32::new(0) });
         writer.groups.push(Arc::clone(&group));
         group
@@ -446,7 +473,7 @@ impl TopicTable {
         let mut all: Vec<(TopicPattern, usize)> =
             writer.patterns.iter().map(|(pattern, slots)| (pattern.clone(), slots.len())).collect();
         for snapshot in &self.shards {
-            for entry in snapshot.load().iter() {
+            for Place { entry, .. } in snapshot.load().iter() {
                 let literal = entry.literal.lock();
                 let count = literal.plain.len() + literal.grouped.len();
                 if count > 0 {
@@ -489,4 +516,20 @@ pub(crate) enum Unseen {
     Entry(Arc<TopicEntry>),
     /// Its subscribers, for this once.
     Once(Topic, SubscriberList),
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_without_members_are_forgotten() {
+        let table = TopicTable::new(0);
+        let kept = table.group("kept");
+        for number in 0..100 {
+            drop(table.group(&number.to_string()));
+        }
+        assert!(table.writer.lock().groups.len() <= 2);
+        assert!(Arc::ptr_eq(&kept, &table.group("kept")));
+    }
 }

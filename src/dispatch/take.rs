@@ -8,7 +8,8 @@ use event_listener::IntoNotification;
 use super::observer::{Ending, Timing};
 use super::slot::Slot;
 use crate::error::HandlerError;
-use crate::event::{AnyEvent, DropReason, Head, Settled};
+use crate::event::{AnyEvent, Head, Settled};
+use crate::guard::drop_guarded;
 use crate::sync::atomic::Ordering;
 use crate::sync::thread::yield_now;
 
@@ -36,7 +37,7 @@ enum Look {
 
 impl Slot {
     /// Takes the next event. For one consumer at a time, unless the slot has lanes, which take turns.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take(&self) -> Next {
         let (look, wake) = match &self.turns {
             None => self.look(),
@@ -46,7 +47,12 @@ impl Slot {
             }
         };
         if wake {
-            self.room.notify(1.additional());
+            match look {
+                // Nothing is queued and publishers wait: they are on their way, or a wake-up went to one
+                // that will never poll again (its future was forgotten). All may try.
+                Look::Empty => self.room.notify(usize::MAX),
+                _ => self.room.notify(1.additional()),
+            };
         }
         match look {
             Look::Event(event) if self.spec.budget == u64::MAX => Next::Event(event),
@@ -55,7 +61,7 @@ impl Slot {
             Look::Paused => Next::Paused,
             Look::Discard(event) => {
                 self.discard(&event);
-                drop(event);
+                drop_guarded(event);
                 self.discard_queue();
                 Next::Cancelled
             }
@@ -67,13 +73,15 @@ impl Slot {
     }
 
     /// Looks at the ring. The flag says that a publisher waits for the room.
-    #[inline]
+    // Always: handed over in memory, the result would cost more than the look (a stalled store-to-load
+    // forwarding).
+    #[inline(always)]
     fn look(&self) -> (Look, bool) {
         let view = self.taken.view();
         if !view.may_pop() {
             return (self.look_closely(view.is_cancelled(), view.is_paused()), false);
         }
-        let Some(event) = self.ring.pop() else { return (Look::Empty, false) };
+        let Some(event) = self.ring.pop() else { return (Look::Empty, view.waiters() > 0) };
         // From here on the event counts as running. Whether it may is decided by the same step: a
         // canceller that came before shows in the view, one that comes later finds it started.
         let before = self.taken.take();
@@ -129,11 +137,12 @@ impl Slot {
         match self.claim() {
             Claim::Spent => {
                 self.discard(&event);
+                drop_guarded(event);
                 Next::Cancelled
             }
             Claim::Granted => Next::Event(event),
             Claim::Last => {
-                self.cancel(DropReason::Cancelled);
+                self.exhaust();
                 Next::Event(event)
             }
         }
@@ -152,7 +161,7 @@ impl Slot {
     /// Counts an accepted event that no handler gets.
     pub(super) fn discard(&self, event: &AnyEvent) {
         let reason = self.reason();
-        self.tally.ended.drop(reason);
+        self.ended.drop(reason);
         if let Some(completion) = event.head().completion() {
             self.hooks.completed(completion.settle(Settled::Dropped(self.id, reason)));
         }
@@ -164,30 +173,40 @@ impl Slot {
             self.taken.take();
             self.discard(&event);
             // The payload's drop is user code; it runs here, under no lock, and may panic.
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(event)));
+            drop_guarded(event);
         }
     }
 
     /// Runs a handler with everything that belongs to it: panics are caught, the end is counted.
     #[inline]
     pub(crate) fn run(self: &Arc<Self>, event: &Head, handler: impl FnOnce() -> Result<(), HandlerError>) {
-        let timing = Timing::start(&self.hooks);
+        let timing = Timing::start(self);
         let result = catch_unwind(AssertUnwindSafe(handler))
             .unwrap_or_else(|payload| Err(HandlerError::panicked(payload)));
         self.finish(event, &timing, result);
     }
 
+    /// Counts an event that a receiver took out: its handler ends as it starts.
+    #[inline(always)]
+    pub(crate) fn handed_over(self: &Arc<Self>, event: &Head) {
+        let timing = Timing::start(self);
+        self.finish(event, &timing, Ok(()));
+    }
+
     /// Counts the end of a handler, tells observers and whoever waits for the event's completion.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn finish(self: &Arc<Self>, event: &Head, timing: &Timing, result: Result<(), HandlerError>) {
-        self.tally.ended.deliver(result.is_err(), self.is_exclusive());
+        self.ended.deliver(result.is_err(), self.is_exclusive());
         self.conclude(event, timing, result.as_ref().err());
+        if let Err(error) = result {
+            drop_guarded(error);
+        }
     }
 
     /// What follows the count of a handler's end: observers, quarantine, the event's completion.
-    #[inline]
+    #[inline(always)]
     pub(super) fn conclude(self: &Arc<Self>, event: &Head, timing: &Timing, error: Option<&HandlerError>) {
-        if error.is_some() || timing.is_watched() || self.hooks.quarantine_after.is_some() {
+        if error.is_some() || self.watched {
             self.conclude_slow(event, timing, error);
         }
         if let Some(completion) = event.completion() {

@@ -1,7 +1,6 @@
 //! What one subscription counts, and the consistent reading of it.
 
 use crate::event::DropReason;
-use crate::sync::Line;
 use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// Counters of what became of accepted events, raised by the consumers.
@@ -24,13 +23,6 @@ pub(crate) struct Refused {
     cancelled: AtomicU64,
     shutdown: AtomicU64,
     deadlock: AtomicU64,
-}
-
-/// The two lines of counters that every queued subscription has.
-#[derive(Debug, Default)]
-pub(crate) struct Tally {
-    pub(crate) ended: Line<Ended>,
-    pub(crate) refused: Line<Refused>,
 }
 
 impl Ended {
@@ -78,36 +70,6 @@ impl Refused {
     }
 }
 
-impl Tally {
-    /// Reads the sinks: everything but what the words count.
-    pub(crate) fn sinks(&self) -> Sinks {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Acquire);
-        let ended = Dropped {
-            oldest: read(&self.ended.oldest),
-            cancelled: read(&self.ended.cancelled),
-            shutdown: read(&self.ended.shutdown),
-            ..Dropped::default()
-        };
-        let refused = Dropped {
-            full: read(&self.refused.full),
-            timeout: read(&self.refused.timeout),
-            cancelled: read(&self.refused.cancelled),
-            shutdown: read(&self.refused.shutdown),
-            deadlock: read(&self.refused.deadlock),
-            ..Dropped::default()
-        };
-        let delivered = read(&self.ended.delivered);
-        Sinks {
-            delivered,
-            failed: self.ended.failed.load(Ordering::Relaxed).min(delivered),
-            expired: read(&self.ended.expired),
-            duplicate: read(&self.ended.duplicate),
-            ended,
-            refused,
-        }
-    }
-}
-
 /// A reading of the sinks of one subscription.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Sinks {
@@ -122,6 +84,34 @@ pub(crate) struct Sinks {
 }
 
 impl Sinks {
+    /// Reads the sinks: everything but what the words count.
+    pub(crate) fn read(ended_counters: &Ended, refused_counters: &Refused) -> Self {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Acquire);
+        let ended = Dropped {
+            oldest: read(&ended_counters.oldest),
+            cancelled: read(&ended_counters.cancelled),
+            shutdown: read(&ended_counters.shutdown),
+            ..Dropped::default()
+        };
+        let refused = Dropped {
+            full: read(&refused_counters.full),
+            timeout: read(&refused_counters.timeout),
+            cancelled: read(&refused_counters.cancelled),
+            shutdown: read(&refused_counters.shutdown),
+            deadlock: read(&refused_counters.deadlock),
+            ..Dropped::default()
+        };
+        let delivered = read(&ended_counters.delivered);
+        Self {
+            delivered,
+            failed: ended_counters.failed.load(Ordering::Relaxed).min(delivered),
+            expired: read(&ended_counters.expired),
+            duplicate: read(&ended_counters.duplicate),
+            ended,
+            refused,
+        }
+    }
+
     /// How many accepted events have come to their end.
     pub(crate) fn ended_total(&self) -> u64 {
         self.delivered + self.expired + self.duplicate + self.ended.total()

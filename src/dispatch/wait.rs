@@ -13,12 +13,13 @@ use std::task::{Context, Poll};
 
 use event_listener::EventListener;
 
+use super::deadlock::Place;
 use super::offer::Push;
-use super::pass::PutAside;
-use super::receipt::Receipt;
+use super::receipt::{Count, Receipt};
 use super::slot::{DeliveryMode, Slot, SubscriptionKind};
-use crate::event::{AnyEvent, DropReason, Head};
-use crate::sync::clock::Deadline;
+use crate::event::{AnyEvent, DropReason};
+use crate::guard::drop_guarded;
+use crate::sync::clock::{self, Deadline, Instant};
 use crate::sync::park::Wait;
 
 /// An event that waits for room in one queue.
@@ -28,19 +29,24 @@ pub(crate) struct Waiting {
     slot: Arc<Slot>,
     /// `None` once it came to an end.
     event: Option<AnyEvent>,
+    /// When the call began, if that was noted.
+    began: Option<Instant>,
     deadline: Deadline,
     listener: Option<EventListener>,
 }
 
 impl Waiting {
-    pub(super) fn new(slot: Arc<Slot>, event: AnyEvent) -> Self {
-        Self { slot, event: Some(event), deadline: Deadline::NEVER, listener: None }
+    pub(super) fn new(slot: Arc<Slot>, event: AnyEvent, began: Option<Instant>) -> Self {
+        Self { slot, event: Some(event), began, deadline: Deadline::NEVER, listener: None }
     }
 
     /// Fixes the deadline: the slot's own, and that of the publish call.
     fn set_deadline(&mut self, call: Deadline) {
         self.deadline = match self.slot.spec.mode {
-            DeliveryMode::Timeout(limit) => Deadline::after(limit).earlier(call),
+            DeliveryMode::Timeout(limit) => {
+                let began = self.began.unwrap_or_else(clock::now);
+                Deadline::after_from(began, limit).earlier(call)
+            }
             _ => call,
         };
     }
@@ -50,11 +56,11 @@ impl Waiting {
             let head_tick = event.head().tick();
             match self.slot.push(event, head_tick) {
                 Push::Accepted => {
-                    receipt.queued += 1;
+                    receipt.count(Count::Queued);
                     break;
                 }
                 Push::Closed(event) => {
-                    self.refuse(event.head(), self.slot.reason(), receipt);
+                    self.refuse(event, self.slot.reason(), receipt);
                     break;
                 }
                 Push::Full(event) => {
@@ -63,7 +69,7 @@ impl Waiting {
                             Poll::Ready(()) => self.stop_listening(),
                             // Room wins over the deadline: the push was tried first (L5).
                             Poll::Pending if self.deadline.has_passed() => {
-                                self.refuse(event.head(), DropReason::Timeout, receipt);
+                                self.refuse(event, DropReason::Timeout, receipt);
                                 break;
                             }
                             Poll::Pending => {
@@ -83,9 +89,10 @@ impl Waiting {
         Poll::Ready(())
     }
 
-    fn refuse(&self, event: &Head, reason: DropReason, receipt: &mut Receipt) {
-        self.slot.refuse(event, reason);
+    fn refuse(&self, event: AnyEvent, reason: DropReason, receipt: &mut Receipt) {
+        self.slot.refuse(event.head(), reason);
         receipt.drop_one(self.slot.id, reason);
+        drop_guarded(event);
     }
 
     fn stop_listening(&mut self) {
@@ -99,10 +106,11 @@ impl Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         self.stop_listening();
-        if let Some(event) = self.event.take()
-            && let Some(completion) = event.head().completion()
-        {
-            self.slot.hooks.completed(completion.withdraw());
+        if let Some(event) = self.event.take() {
+            if let Some(completion) = event.head().completion() {
+                self.slot.hooks.completed(completion.withdraw());
+            }
+            drop_guarded(event);
         }
     }
 }
@@ -113,20 +121,27 @@ impl fmt::Debug for Waiting {
     }
 }
 
+/// Queues that were full, with the events that they shall get.
+pub(super) type PutAside = Vec<Waiting>;
+
 /// All the waits of one publish call, together: a full queue does not delay the others (I3).
 #[derive(Debug)]
 pub(crate) struct Waits {
     receipt: Receipt,
     aside: PutAside,
+    /// Where a handler that waits is noted, between two polls.
+    place: Option<Place>,
+    look_again: Deadline,
 }
 
 impl Waits {
     /// `call` is the deadline of the publish call, for all queues alike.
-    pub(crate) fn new((receipt, mut aside): (Receipt, PutAside), call: Deadline) -> Self {
+    pub(crate) fn new(mut receipt: Receipt, call: Deadline) -> Self {
+        let mut aside = receipt.take_aside();
         for waiting in &mut aside {
             waiting.set_deadline(call);
         }
-        Self { receipt, aside }
+        Self { receipt, aside, place: None, look_again: Deadline::NEVER }
     }
 
     /// Says whether one of the queues is emptied by the worker pool.
@@ -138,10 +153,34 @@ impl Waits {
     pub(crate) fn give_up(mut self, reason: DropReason) -> Receipt {
         for mut waiting in std::mem::take(&mut self.aside) {
             if let Some(event) = waiting.event.take() {
-                waiting.refuse(event.head(), reason, &mut self.receipt);
+                waiting.refuse(event, reason, &mut self.receipt);
             }
         }
         self.receipt
+    }
+}
+
+impl Waits {
+    /// Gives up what a handler would wait for in vain; see `deadlock.rs`.
+    fn judge(&mut self) {
+        loop {
+            let endless = self.aside.iter().filter(|waiting| waiting.deadline == Deadline::NEVER);
+            self.place = Place::enter(endless.map(|waiting| Arc::clone(&waiting.slot)).collect());
+            let Some(place) = &self.place else {
+                self.look_again = Deadline::NEVER;
+                return;
+            };
+            let Some(at) = self.aside.iter().position(|waiting| place.is_stuck(&waiting.slot)) else {
+                self.look_again = Place::look_again();
+                return;
+            };
+            // Out of the graph before anything of the application's runs.
+            self.place = None;
+            let mut waiting = self.aside.remove(at);
+            if let Some(event) = waiting.event.take() {
+                waiting.refuse(event, DropReason::Deadlock, &mut self.receipt);
+            }
+        }
     }
 }
 
@@ -149,12 +188,15 @@ impl Wait for Waits {
     type Output = Receipt;
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Receipt> {
+        // From here on it may get room.
+        self.place = None;
         let receipt = &mut self.receipt;
-        self.aside.retain(|waiting| waiting.poll(cx, receipt).is_pending());
+        self.aside.retain_mut(|waiting| waiting.poll(cx, receipt).is_pending());
+        self.judge();
         if self.aside.is_empty() { Poll::Ready(std::mem::take(&mut self.receipt)) } else { Poll::Pending }
     }
 
     fn deadline(&self) -> Deadline {
-        self.aside.iter().fold(Deadline::NEVER, |earliest, waiting| earliest.earlier(waiting.deadline))
+        self.aside.iter().fold(self.look_again, |earliest, waiting| earliest.earlier(waiting.deadline))
     }
 }

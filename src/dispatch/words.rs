@@ -35,11 +35,6 @@ impl Gate {
         Self(AtomicU64::new(0))
     }
 
-    #[cfg(test)]
-    pub(crate) fn starting_at(accepted: u64) -> Self {
-        Self(AtomicU64::new(accepted << 8))
-    }
-
     /// Looks at the gate.
     #[inline]
     pub(crate) fn view(&self) -> GateView {
@@ -173,11 +168,6 @@ impl Taken {
 
     pub(crate) fn new() -> Self {
         Self(AtomicU64::new(0))
-    }
-
-    #[cfg(test)]
-    pub(crate) fn starting_at(count: u64) -> Self {
-        Self(AtomicU64::new(count << Self::COUNT_SHIFT))
     }
 
     #[inline]

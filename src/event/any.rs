@@ -86,6 +86,14 @@ impl AnyEvent {
         }
     }
 
+    /// The typed view, for whoever knows the type: asks for it once, where [`downcast`](Self::downcast)
+    /// asks twice to be able to give the event back.
+    #[inline]
+    pub(crate) fn downcast_judged<T: Send + Sync + 'static>(self) -> Option<Event<T>> {
+        let any: Arc<dyn Any + Send + Sync> = self.0;
+        any.downcast::<Inner<T>>().ok().map(Event)
+    }
+
     /// Returns the name of the payload's type, for people to read.
     #[must_use]
     pub fn type_name(&self) -> &'static str {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 /// How the payload of an event can travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-#[repr(u8)]
+#[repr(u32)]
 pub enum PayloadKind {
     /// A value that can be serialised: it reaches brokers as well as this process.
     Serde,

@@ -29,6 +29,9 @@ pub enum Start {
     LastN(usize),
 }
 
+/// A predicate over events.
+type Admits<E> = Box<dyn Fn(&E) -> bool + Send + Sync>;
+
 /// Makes a subscription. Begun by [`EventBus::subscribe`](crate::EventBus::subscribe) and its kin,
 /// ended by one of [`handle_inline`](Self::handle_inline), [`handle`](Self::handle),
 /// [`handle_async`](Self::handle_async) (each with a `_with` twin that also gets the [`Delivery`]) and
@@ -55,7 +58,7 @@ pub struct Subscribe<E: Delivered> {
     capacity: usize,
     mode: DeliveryMode,
     concurrency: usize,
-    filter: Option<Box<dyn Fn(&E) -> bool + Send + Sync>>,
+    filter: Option<Admits<E>>,
     group: Option<String>,
     start: Start,
     budget: u64,
@@ -213,13 +216,13 @@ impl<E: Delivered> Subscribe<E> {
         self.pooled(move |slot, event| handler(event, &Delivery::new(slot, event.parts().0)).into_result())
     }
 
-    fn pooled<F>(self, call: F) -> Result<Subscription, SubscribeError>
+    fn pooled<F>(mut self, call: F) -> Result<Subscription, SubscribeError>
     where
         F: Fn(&Arc<Slot>, &E) -> Result<(), HandlerError> + Send + Sync + 'static,
     {
         let call = Arc::new(call);
         let pool = self.workers()?;
-        self.lanes(SubscriptionKind::Pooled, Runner::Pool(pool), move || {
+        self.lanes(SubscriptionKind::Pooled, &Runner::Pool(pool), move || {
             Box::new(SyncBody::new(Arc::clone(&call)))
         })
     }
@@ -256,7 +259,7 @@ impl<E: Delivered> Subscribe<E> {
         })
     }
 
-    fn pooled_async<F, Fut>(self, call: F) -> Result<Subscription, SubscribeError>
+    fn pooled_async<F, Fut>(mut self, call: F) -> Result<Subscription, SubscribeError>
     where
         F: Fn(&Arc<Slot>, E) -> Fut + Send + Sync + 'static,
         Fut: Future + Send + 'static,
@@ -267,7 +270,7 @@ impl<E: Delivered> Subscribe<E> {
             Some(spawn) => Runner::Spawn(Arc::clone(spawn)),
             None => Runner::Pool(self.workers()?),
         };
-        self.lanes(SubscriptionKind::Async, runner, move || Box::new(AsyncBody::new(Arc::clone(&call))))
+        self.lanes(SubscriptionKind::Async, &runner, move || Box::new(AsyncBody::new(Arc::clone(&call))))
     }
 
     /// Hands out a receiver to pull the events from.
@@ -283,65 +286,20 @@ impl<E: Delivered> Subscribe<E> {
         Ok(Receiver::new(Subscription::new(hub, slot), doorbell))
     }
 
-    /// The worker pool; but what is wrong with the rest is said first.
-    fn workers(&self) -> Result<Arc<Pool>, SubscribeError> {
-        if self.patterns.is_err() {
-            // `finish` gives this error; the pool is not needed for it.
-            return self.hub.running_pool().ok_or(SubscribeError::NoPattern);
-        }
+    /// The worker pool; but what is wrong with the rest is said first, and starts no thread.
+    fn workers(&mut self) -> Result<Arc<Pool>, SubscribeError> {
+        self.check()?;
         self.hub.pool()
     }
 
-    fn lanes(
-        self,
-        kind: SubscriptionKind,
-        runner: Runner,
-        body: impl Fn() -> Box<dyn Body>,
-    ) -> Result<Subscription, SubscribeError> {
-        let mut tasks = Vec::new();
-        let spawn = match &runner {
-            Runner::Pool(_) => None,
-            Runner::Spawn(spawn) => Some(Arc::clone(spawn)),
-        };
-        let (hub, slot) = self.finish(
-            kind,
-            |weak, spec, number| {
-                let lanes = (0..spec.concurrency).map(|index| {
-                    let place = match &runner {
-                        Runner::Pool(pool) => Place::Pool(Arc::clone(pool)),
-                        Runner::Spawn(_) => Place::Spawned(Spawned::default()),
-                    };
-                    Lane::new(weak.clone(), body(), place, number + index)
-                });
-                let lanes: Box<[_]> = lanes.collect();
-                if spawn.is_some() {
-                    tasks.extend(lanes.iter().cloned());
-                }
-                Sink::Queue(Box::new(Lanes(lanes)))
-            },
-            Some(()),
-        )?;
-        if let Some(spawn) = spawn {
-            for lane in tasks {
-                spawn.spawn(Box::pin(LaneTask::new(lane)));
-            }
+    /// Checks the patterns and the options. An error is given out once.
+    fn check(&mut self) -> Result<(), SubscribeError> {
+        match &mut self.patterns {
+            Ok(patterns) if patterns.is_empty() => return Err(SubscribeError::NoPattern),
+            Ok(_) => {}
+            invalid => return std::mem::replace(invalid, Ok(Box::default())).map(drop),
         }
-        Ok(Subscription::new(hub, slot))
-    }
-
-    /// Checks everything, makes the slot and enters it in the table.
-    fn finish(
-        self,
-        kind: SubscriptionKind,
-        sink: impl FnOnce(&std::sync::Weak<Slot>, &Spec, usize) -> Sink,
-        lanes: Option<()>,
-    ) -> Result<(Arc<Hub>, Arc<Slot>), SubscribeError> {
-        let Self { hub, patterns, capacity, mode, concurrency, filter, group, start, budget, name, site } =
-            self;
-        let patterns = patterns?;
-        if patterns.is_empty() {
-            return Err(SubscribeError::NoPattern);
-        }
+        let (capacity, concurrency) = (self.capacity, self.concurrency);
         if capacity == 0 {
             return Err(SubscribeError::ZeroCapacity);
         }
@@ -351,18 +309,57 @@ impl<E: Delivered> Subscribe<E> {
         if concurrency == 0 || concurrency > MAX_CONCURRENCY {
             return Err(SubscribeError::InvalidConcurrency { concurrency, limit: MAX_CONCURRENCY });
         }
-        if budget == 0 {
+        if self.budget == 0 {
             return Err(SubscribeError::TakesNothing);
         }
-        if start != Start::Now {
+        if self.start != Start::Now {
             return Err(SubscribeError::NoHistory);
         }
-        if group.as_ref().is_some_and(String::is_empty) {
+        if self.group.as_ref().is_some_and(String::is_empty) {
             return Err(SubscribeError::EmptyGroupName);
         }
-        if hub.is_closed() {
+        if self.hub.is_closed() {
             return Err(SubscribeError::ShutDown);
         }
+        Ok(())
+    }
+
+    fn lanes(
+        self,
+        kind: SubscriptionKind,
+        runner: &Runner,
+        body: impl Fn() -> Box<dyn Body>,
+    ) -> Result<Subscription, SubscribeError> {
+        let mut tasks = Vec::new();
+        let (hub, slot) = self.finish(
+            kind,
+            |weak, spec, number| {
+                let lanes = (0..spec.concurrency)
+                    .map(|index| Lane::new(weak.clone(), body(), runner.place(), number.wrapping_add(index)));
+                let lanes: Box<[_]> = lanes.collect();
+                tasks.extend(lanes.iter().cloned());
+                Sink::Queue(Box::new(Lanes(lanes)))
+            },
+            Some(()),
+        )?;
+        if let Runner::Spawn(spawn) = runner {
+            for lane in tasks {
+                spawn.spawn(Box::pin(LaneTask::new(lane)));
+            }
+        }
+        Ok(Subscription::new(hub, slot))
+    }
+
+    /// Checks everything, makes the slot and enters it in the table.
+    fn finish(
+        mut self,
+        kind: SubscriptionKind,
+        sink: impl FnOnce(&std::sync::Weak<Slot>, &Spec, usize) -> Sink,
+        lanes: Option<()>,
+    ) -> Result<(Arc<Hub>, Arc<Slot>), SubscribeError> {
+        self.check()?;
+        let Self { hub, patterns, capacity, mode, concurrency, filter, group, budget, name, site, .. } = self;
+        let patterns = patterns?;
         let group = group.map(|name| hub.table.group(&name));
         let filter = filter.map(|admits| Box::new(Predicate::<E, _>::new(admits)) as Box<dyn Filter>);
         let spec = Spec {
@@ -394,6 +391,15 @@ impl<E: Delivered> Subscribe<E> {
 enum Runner {
     Pool(Arc<Pool>),
     Spawn(Arc<dyn Spawn>),
+}
+
+impl Runner {
+    fn place(&self) -> Place {
+        match self {
+            Self::Pool(pool) => Place::Pool(Arc::clone(pool)),
+            Self::Spawn(_) => Place::Spawned(Spawned::default()),
+        }
+    }
 }
 
 impl<E: Delivered> fmt::Debug for Subscribe<E> {

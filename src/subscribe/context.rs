@@ -71,11 +71,10 @@ impl Delivery {
     /// handler had better come to its end.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.slot.is_cancelled()
+        self.slot.is_tripped()
     }
 
     /// Waits until [`is_cancelled`](Self::is_cancelled).
-    #[must_use]
     pub fn cancelled(&self) -> Cancelled {
         Cancelled { slot: Arc::clone(&self.slot), listener: None }
     }
@@ -103,7 +102,7 @@ impl Future for Cancelled {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            if self.slot.is_cancelled() {
+            if self.slot.is_tripped() {
                 return Poll::Ready(());
             }
             match &mut self.listener {

@@ -53,7 +53,7 @@ impl<T: Send + Sync + 'static> Delivered for Event<T> {
 
     #[inline]
     fn take(event: AnyEvent) -> Option<Self> {
-        event.downcast().ok()
+        event.downcast_judged()
     }
 
     #[inline]

@@ -11,7 +11,8 @@ use super::delivered::{Delivered, PassingEvent};
 use crate::dispatch::{Filter, InlineHandler, Passing, Slot, Timing};
 use crate::error::HandlerError;
 use crate::event::AnyEvent;
-use crate::worker::{Body, drop_guarded};
+use crate::guard::{drop_guarded, guarded};
+use crate::worker::Body;
 
 mod sealed {
     pub trait Sealed {}
@@ -143,7 +144,7 @@ impl<E, F, Fut> AsyncBody<E, F, Fut> {
     /// Ends the current event.
     fn end(&mut self, slot: &Arc<Slot>, result: Result<(), HandlerError>) {
         // The future first: what it holds is gone when the event counts as handled.
-        let _ = catch_unwind(AssertUnwindSafe(|| self.future.as_mut().set(None)));
+        guarded(|| self.future.as_mut().set(None));
         if let Some((event, timing)) = self.current.take() {
             slot.finish(event.head(), &timing, result);
             drop_guarded(event);
@@ -160,7 +161,7 @@ where
 {
     fn start(&mut self, slot: &Arc<Slot>, event: AnyEvent, cx: &mut Context<'_>) -> Poll<()> {
         let Some(typed) = E::take(event.clone()) else { unreachable!("{JUDGED}") };
-        self.current = Some((event, Timing::start(&slot.hooks)));
+        self.current = Some((event, Timing::start(slot)));
         // The closure before its first await is the application's code too.
         match catch_unwind(AssertUnwindSafe(|| (self.call)(slot, typed))) {
             Ok(future) => {
@@ -176,9 +177,11 @@ where
 
     fn resume(&mut self, slot: &Arc<Slot>, cx: &mut Context<'_>) -> Poll<()> {
         let Some(future) = self.future.as_mut().as_pin_mut() else { return Poll::Ready(()) };
-        let result = match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
+        // The conversion of an error is the application's code too.
+        let poll = || future.poll(cx).map(HandlerResult::into_result);
+        let result = match catch_unwind(AssertUnwindSafe(poll)) {
             Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(result)) => result.into_result(),
+            Ok(Poll::Ready(result)) => result,
             Err(payload) => Err(HandlerError::panicked(payload)),
         };
         self.end(slot, result);

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use event_listener::{Event as Listeners, EventListener};
@@ -17,6 +17,7 @@ use crate::dispatch::{Consumer, Next};
 use crate::error::{RecvError, RecvTimeoutError, TryRecvError};
 use crate::event::AnyEvent;
 use crate::sync::clock::Deadline;
+use crate::sync::coop;
 use crate::sync::park::{Timed, Wait, block_on};
 use crate::sync::timer::Timer;
 
@@ -26,7 +27,9 @@ pub(crate) struct Doorbell(Arc<Listeners>);
 
 impl Consumer for Doorbell {
     fn wake(&self) {
-        self.0.notify(1);
+        // There is one receiver, and it listens once; but a `Recv` that was forgotten still listens, and
+        // must not take the wake-up of the one that follows.
+        self.0.notify(usize::MAX);
     }
 
     fn closed(&self) {
@@ -63,7 +66,6 @@ impl<E: Delivered> Receiver<E> {
     }
 
     /// Returns the handle of the subscription: statistics, cancel, drain.
-    #[must_use]
     pub fn subscription(&self) -> &Subscription {
         &self.subscription
     }
@@ -91,13 +93,14 @@ impl<E: Delivered> Receiver<E> {
         loop {
             return match slot.take() {
                 Next::Event(event) => {
-                    slot.run(event.head(), || Ok(()));
+                    let event = typed::<E>(event);
+                    slot.handed_over(event.parts().0);
                     // Who drains waits for the last event to be taken, and this may have been it. While
                     // more is booked, it was not.
                     if slot.queued() == 0 {
                         slot.after_run();
                     }
-                    Ok(typed(event))
+                    Ok(event)
                 }
                 Next::Empty | Next::Paused | Next::Cancelled if !slot.is_closed() => Err(TryRecvError::Empty),
                 Next::Cancelled => {
@@ -156,6 +159,9 @@ impl<E: Delivered> Receiver<E> {
     }
 
     /// Waits for the next event without blocking the thread.
+    ///
+    /// Now and then the first poll is pending although there is an event, so that a task that receives in
+    /// a loop lets the other tasks of its runtime run.
     ///
     /// # Cancel safety
     ///
@@ -275,6 +281,8 @@ impl<E: Delivered> Future for Recv<'_, E> {
     type Output = Result<E, RecvError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // A task that receives in a loop must not starve the others of its runtime.
+        ready!(coop::poll_proceed(cx));
         Pin::new(&mut self.timed).poll(cx).map(|result| result.map_err(|_| RecvError))
     }
 }
@@ -359,7 +367,6 @@ impl<E: Delivered> EventStream<E> {
     }
 
     /// Returns the handle of the subscription.
-    #[must_use]
     pub fn subscription(&self) -> &Subscription {
         self.receiver.subscription()
     }
@@ -369,6 +376,8 @@ impl<E: Delivered> Stream for EventStream<E> {
     type Item = E;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<E>> {
+        // As for `recv_async`: no event is taken when it is the others' turn.
+        ready!(coop::poll_proceed(cx));
         let Self { receiver, listener } = &mut *self;
         receiver.poll_next(listener, cx).map(Result::ok)
     }

@@ -110,7 +110,7 @@ impl Subscription {
     }
 
     /// Takes no more events, waits until what is queued has been handled, and cancels the subscription
-    /// when `grace` is over. A receiver is drained when its events have been taken out.
+    /// when it is done or `grace` is over. A receiver is drained when its events have been taken out.
     pub fn drain(&self, grace: Duration) -> Drain {
         self.slot.close(DropReason::Cancelled);
         let wait = DrainWait { quiet: Quiet::of(Arc::clone(&self.slot)), deadline: Deadline::after(grace) };
@@ -135,6 +135,10 @@ impl Subscription {
         self.slot.is_paused()
     }
 }
+
+// As for the bus itself.
+impl std::panic::UnwindSafe for Subscription {}
+impl std::panic::RefUnwindSafe for Subscription {}
 
 impl Drop for Subscription {
     fn drop(&mut self) {
@@ -243,8 +247,10 @@ impl Wait for DrainWait {
     type Output = DrainReport;
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<DrainReport> {
-        if self.quiet.poll(cx).is_ready() {
-            return Poll::Ready(DrainReport { complete: true, discarded: 0, running: 0 });
+        while self.quiet.poll(cx).is_ready() {
+            if self.quiet.end() {
+                return Poll::Ready(DrainReport { complete: true, discarded: 0, running: 0 });
+            }
         }
         if !self.deadline.has_passed() {
             return Poll::Pending;
@@ -255,7 +261,8 @@ impl Wait for DrainWait {
         let after = slot.ledger();
         Poll::Ready(DrainReport {
             complete: false,
-            discarded: after.dropped.cancelled - before.dropped.cancelled,
+            // Cancelled, or shut down if the bus was closed first: the first reason stands.
+            discarded: after.dropped.total() - before.dropped.total(),
             running: after.running,
         })
     }

@@ -12,6 +12,7 @@
 //! | [`ready`] | an unbounded queue of what is ready to run (`SegQueue`) |
 //! | [`parker`] | puts one thread to sleep and wakes it |
 //! | [`park`] | one wait for threads and tasks, with a deadline |
+//! | [`coop`] | gives way to the other tasks of a runtime now and then |
 //! | [`clock`] | the coarse clock, deadlines that cannot overflow |
 //! | [`timer`] | wakes tasks at a deadline |
 //!
@@ -24,6 +25,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub(crate) mod clock;
+pub(crate) mod coop;
 pub(crate) mod park;
 pub(crate) mod parker;
 pub(crate) mod ready;
@@ -104,6 +106,34 @@ pub(crate) mod thread {
     #[cfg(not(loom))]
     pub(crate) type JoinHandle<T> = std::thread::JoinHandle<T>;
 
+    /// A number of the calling thread. Threads are numbered as they first ask, so that neighbours in time
+    /// differ.
+    #[cfg(not(loom))]
+    #[inline]
+    pub(crate) fn number() -> usize {
+        use std::cell::Cell;
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        std::thread_local! {
+            static MINE: Cell<usize> = const { Cell::new(usize::MAX) };
+        }
+        let mine = MINE.get();
+        if mine != usize::MAX {
+            return mine;
+        }
+        // Relaxed: any number will do.
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        MINE.set(number);
+        number
+    }
+
+    /// The number of the model's thread, which is the same in every execution.
+    #[cfg(loom)]
+    pub(crate) fn number() -> usize {
+        let id = format!("{:?}", current().id());
+        id.trim_matches(|character: char| !character.is_ascii_digit()).parse().unwrap_or(0)
+    }
+
     /// A handle of the calling thread.
     #[cfg(not(loom))]
     pub(crate) fn current() -> Thread {
@@ -127,6 +157,14 @@ pub(crate) mod thread {
     pub(crate) fn yield_now() {
         std::thread::yield_now();
     }
+}
+
+/// A number that no other call in this process returns, from 1; of `std` under loom too.
+pub(crate) fn next_number() -> u64 {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    // Relaxed: they only have to differ.
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// Two fields on different cache lines do not slow each other's writers down.

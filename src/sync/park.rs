@@ -174,8 +174,8 @@ impl<W: Wait + Unpin> Timed<W> {
     }
 
     /// The wait itself.
-    pub(crate) fn wait_ref(&self) -> &W {
-        &self.wait
+    pub(crate) fn wait_mut(&mut self) -> &mut W {
+        &mut self.wait
     }
 
     /// Turns it into the bare wait, for a thread to drive.

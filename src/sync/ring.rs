@@ -63,6 +63,11 @@ impl<T> Ring<T> {
     pub(crate) fn is_empty(&self) -> bool {
         self.slots.get().is_none_or(|slots| slots.is_empty())
     }
+
+    /// Says whether there is no room at this moment.
+    pub(crate) fn is_full(&self) -> bool {
+        self.slots.get().is_some_and(|slots| slots.is_full())
+    }
 }
 
 #[cfg(loom)]
@@ -93,6 +98,10 @@ impl<T> Ring<T> {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.slots.lock().is_empty()
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.slots.lock().len() == self.capacity
     }
 }
 

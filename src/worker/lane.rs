@@ -18,7 +18,6 @@
 //! worker that runs it next.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 
@@ -136,7 +135,7 @@ impl Lane {
         let Some(slot) = self.slot.upgrade() else { return Stopped::Ended };
         self.state.store(RUNNING, Ordering::Release);
         let Some(mut body) = self.body.lock().take() else { return Stopped::Ended };
-        let _running = Running::enter(slot.key());
+        let _running = Running::enter_lane(slot.key(), std::ptr::from_ref::<Self>(self).addr());
         let waker = Waker::from(Arc::clone(self));
         let mut cx = Context::from_waker(&waker);
         let mut handled = 0;
@@ -224,8 +223,12 @@ impl Lane {
 
 impl Task for Lane {
     fn run(self: Arc<Self>, worker: &Worker<'_>) {
-        if self.drive(|| worker.others_wait()) == Stopped::GivesWay {
-            worker.again(self);
+        match self.drive(|| worker.others_wait()) {
+            Stopped::GivesWay => worker.again(self),
+            // The pool was stopped meanwhile, and whoever stopped it may have looked for pending handlers
+            // while this one was being polled. The lock around the body orders the two looks.
+            Stopped::Rests if worker.is_stopping() => self.abandon(),
+            Stopped::Rests | Stopped::Ended => {}
         }
     }
 
@@ -284,9 +287,4 @@ impl Consumer for Lanes {
             }
         }
     }
-}
-
-/// Runs user code that is only dropped: a payload, a future. Its panic is of no consequence.
-pub(crate) fn drop_guarded<T>(value: T) {
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(value)));
 }

@@ -11,7 +11,7 @@ use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::clock::Deadline;
 use crate::sync::park::{Wait, block_on};
-use crate::sync::thread::{Builder, JoinHandle};
+use crate::sync::thread::{Builder, JoinHandle, current};
 
 /// A fixed number of worker threads.
 ///
@@ -121,9 +121,13 @@ impl Pool {
             let ending = self.shared.ending.lock();
             self.threads.lock().extract_if(.., |(me, _)| !ending.here[*me]).collect()
         };
+        let me = current().id();
         for (_, thread) in done {
-            // Its panics are caught where the foreign code is called.
-            let _ = thread.join();
+            // A worker on its way out can drop the last task, and with it the last handle of the pool.
+            if thread.thread().id() != me {
+                // Its panics are caught where the foreign code is called.
+                let _ = thread.join();
+            }
         }
     }
 

@@ -96,6 +96,12 @@ impl Worker<'_> {
         !self.shared.ready[self.me].is_empty()
     }
 
+    /// Says whether the pool was told to leave ready tasks alone: nobody runs a task again.
+    pub(crate) fn is_stopping(&self) -> bool {
+        // Acquire: see `work`.
+        self.shared.stop.load(Ordering::Acquire) == DISCARDING
+    }
+
     /// Puts a task back that is to go on after the others. Wakes nobody: this worker looks at all
     /// queues when the running task returns, so call it at the end of that.
     pub(crate) fn again(&self, task: Arc<dyn Task>) {
@@ -211,7 +217,7 @@ impl Shared {
     /// The next task: mostly the oldest of the own queue, else one of the others'.
     fn next(&self, me: usize, turn: u32) -> Option<Arc<dyn Task>> {
         let workers = self.ready.len();
-        if turn % HELP != 0
+        if !turn.is_multiple_of(HELP)
             && let Some(task) = self.ready[me].pop()
         {
             return Some(task);
@@ -353,7 +359,7 @@ impl Idle {
                 }
                 spin_loop();
             }
-            if since.elapsed() >= self.spin {
+            if now().saturating_duration_since(since) >= self.spin {
                 return false;
             }
             // The thread that will schedule the next task may be waiting for this core.
@@ -364,7 +370,7 @@ impl Idle {
     /// The worker was woken.
     fn awake(&mut self) {
         if let Some(since) = self.since {
-            self.is_warm = since.elapsed() <= self.spin.saturating_mul(2);
+            self.is_warm = now().saturating_duration_since(since) <= self.spin.saturating_mul(2);
         }
     }
 }

@@ -25,7 +25,7 @@ fn c1_a_publish_against_a_cancel() {
         let (slot, _bell) = queue(2, DeliveryMode::Drop);
         let publisher = {
             let (slot, payload) = (Arc::clone(&slot), drops.payload(1));
-            spawn(move || publish(&slot, payload).0)
+            spawn(move || publish(&slot, payload))
         };
         slot.cancel(DropReason::Cancelled);
         let receipt = publisher.join().expect("publisher");
@@ -116,7 +116,7 @@ fn v3_an_inline_handler_against_cancel_and_wait() {
         };
         let publisher = {
             let slot = Arc::clone(&slot);
-            spawn(move || publish(&slot, 1_u64).0)
+            spawn(move || publish(&slot, 1_u64))
         };
         slot.cancel(DropReason::Cancelled);
         let (woken, waker) = waker();
@@ -171,7 +171,7 @@ fn c1_a_completion_is_called_once_however_the_event_ends() {
             spawn(move || {
                 let completion = Completion::new(Box::new(move |outcome| outcomes.lock().push(outcome)));
                 let extras = Extras { completion: Some(completion), ..Extras::default() };
-                publish_with(&slot, 1_u64, Some(Box::new(extras))).0
+                publish_with(&slot, 1_u64, Some(Box::new(extras)))
             })
         };
         let handled = take_one(&slot).is_some();
@@ -222,9 +222,9 @@ fn c1_a_budget_of_one_runs_one_handler() {
         };
         let other = {
             let slot = Arc::clone(&slot);
-            spawn(move || publish(&slot, 1_u64).0)
+            spawn(move || publish(&slot, 1_u64))
         };
-        let own = publish(&slot, 2_u64).0;
+        let own = publish(&slot, 2_u64);
         let other = other.join().expect("publisher");
         assert_eq!((runs.get(), own.matched() + other.matched()), (1, 1));
         assert_eq!(own.delivered() + other.delivered(), 1);
@@ -248,7 +248,7 @@ fn c1_a_budget_of_one_against_a_late_push() {
         publish(&slot, drops.payload(1));
         let publisher = {
             let (slot, payload) = (Arc::clone(&slot), drops.payload(2));
-            spawn(move || publish(&slot, payload).0.matched())
+            spawn(move || publish(&slot, payload).matched())
         };
         assert_eq!(serve(&slot), [1]);
         let late = publisher.join().expect("publisher") as u64;

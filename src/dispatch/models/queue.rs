@@ -66,7 +66,7 @@ fn s2_push_take_and_close() {
         let (slot, bell) = queue(2, DeliveryMode::Drop);
         let publisher = {
             let slot = Arc::clone(&slot);
-            spawn(move || publish(&slot, 1_u64).0)
+            spawn(move || publish(&slot, 1_u64))
         };
         let mut handled = serve(&slot);
         assert!(slot.close(DropReason::Shutdown));
@@ -91,7 +91,7 @@ fn c4_a_displacing_push_against_a_take() {
         bell.0.take();
         let publisher = {
             let (slot, payload) = (Arc::clone(&slot), drops.payload(2));
-            spawn(move || publish(&slot, payload).0.queued())
+            spawn(move || publish(&slot, payload).queued())
         };
         let mut handled = serve(&slot);
         assert_eq!(publisher.join().expect("publisher"), 1);

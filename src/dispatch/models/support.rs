@@ -9,7 +9,7 @@ use crate::dispatch::passing::Passing;
 use crate::dispatch::slot::{
     Consumer, DeliveryMode, InlineHandler, Sink, Slot, SlotParts, Spec, SubscriptionKind,
 };
-use crate::dispatch::{Hooks, Next, Pass, Patience, PutAside, Receipt, Roster, SubscriberList, TopicTable};
+use crate::dispatch::{Hooks, Next, Pass, Patience, Receipt, Roster, SubscriberList, TopicTable};
 use crate::event::{AnyEvent, DropReason, Event, Extras, PayloadKind};
 use crate::pattern::TopicPattern;
 use crate::sync::atomic::{FigureU32, Ordering};
@@ -135,7 +135,7 @@ pub(crate) fn inline(budget: u64, handler: impl Fn() + Send + Sync + 'static) ->
 }
 
 /// Publishes a payload to one slot, as far as that needs no waiting.
-pub(crate) fn publish<T: Send + Sync + 'static>(slot: &Arc<Slot>, payload: T) -> (Receipt, PutAside) {
+pub(crate) fn publish<T: Send + Sync + 'static>(slot: &Arc<Slot>, payload: T) -> Receipt {
     publish_with(slot, payload, None)
 }
 
@@ -144,7 +144,7 @@ pub(crate) fn publish_with<T: Send + Sync + 'static>(
     slot: &Arc<Slot>,
     payload: T,
     extras: Option<Box<Extras>>,
-) -> (Receipt, PutAside) {
+) -> Receipt {
     let topic = Topic::new("t").expect("a topic");
     let event = Event::build(topic, Stamp::coarse(), PayloadKind::Local, extras, payload);
     let list = SubscriberList::resolve(0, vec![Arc::clone(slot)]);

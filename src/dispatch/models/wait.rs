@@ -21,11 +21,11 @@ fn full(mode: DeliveryMode, drops: &Figure) -> Arc<Slot> {
 
 /// Offers an event, which is polled at least once if the queue is full.
 fn offer(slot: &Arc<Slot>, drops: &Figure, number: u64, waker: &Waker) -> Result<Receipt, Waits> {
-    let (receipt, aside) = publish(slot, drops.payload(number));
-    if aside.is_empty() {
+    let receipt = publish(slot, drops.payload(number));
+    if receipt.is_settled() {
         return Ok(receipt);
     }
-    let mut waits = Waits::new((receipt, aside), Deadline::NEVER);
+    let mut waits = Waits::new(receipt, Deadline::NEVER);
     match poll(&mut waits, waker) {
         Poll::Ready(receipt) => Ok(receipt),
         Poll::Pending => Err(waits),

@@ -1,0 +1,53 @@
+//! Subscribing and cancelling: among many topics, within one topic, and a publish beside it.
+
+mod support;
+
+use std::hint::black_box;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use support::{Stride, inline, names, payload};
+use trolleybus::EventBus;
+
+fn churn(c: &mut Criterion) {
+    let mut group = c.benchmark_group("churn");
+    for count in [10, 1_000, 100_000] {
+        {
+            let bus = EventBus::new();
+            let names = names(count);
+            let _subscriptions: Vec<_> = names.iter().map(|name| inline(&bus, name)).collect();
+            let mut topic = Stride::over(count);
+            group.bench_function(BenchmarkId::new("wide", count), |b| {
+                b.iter(|| black_box(inline(&bus, &names[topic.next()])).cancel());
+            });
+        }
+        {
+            let bus = EventBus::new();
+            let _subscriptions: Vec<_> = (0..count).map(|_| inline(&bus, "bench.deep")).collect();
+            group.bench_function(BenchmarkId::new("deep", count), |b| {
+                b.iter(|| black_box(inline(&bus, "bench.deep")).cancel());
+            });
+        }
+    }
+    let bus = EventBus::new();
+    let names = names(1_000);
+    let _subscriptions: Vec<_> = names.iter().map(|name| inline(&bus, name)).collect();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut topic = Stride::over(names.len());
+            while !stop.load(Ordering::Relaxed) {
+                black_box(inline(&bus, &names[topic.next()])).cancel();
+            }
+        });
+        let mut topic = Stride::over(names.len());
+        group.bench_function("publish beside", |b| {
+            b.iter(|| black_box(bus.publish(names[topic.next()].as_str(), payload(1))));
+        });
+        stop.store(true, Ordering::Relaxed);
+    });
+    group.finish();
+}
+
+criterion_group!(name = benches; config = support::short(); targets = churn);
+criterion_main!(benches);

@@ -1,0 +1,9 @@
+//! A subscription that is detached stays without a handle.
+#![deny(unused_must_use)]
+
+use trolleybus::EventBus;
+
+fn main() {
+    let bus = EventBus::new();
+    bus.subscribe::<u32>("a").handle_inline(|_| ()).expect("a subscription").detach();
+}

@@ -1,0 +1,13 @@
+//! A clone of an event is kept as long as one likes.
+use std::sync::Mutex;
+
+use trolleybus::{Event, EventBus};
+
+static KEPT: Mutex<Vec<Event<u32>>> = Mutex::new(Vec::new());
+
+fn main() {
+    let bus = EventBus::new();
+    let _subscription = bus.subscribe::<u32>("a").handle_inline(|event| {
+        KEPT.lock().expect("a lock").push(event.clone());
+    });
+}
