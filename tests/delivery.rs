@@ -189,3 +189,24 @@ fn a_shutdown_drains_and_reports() {
     let again = bus.shutdown(Duration::ZERO).wait();
     assert!(again.complete);
 }
+
+#[test]
+fn l5_a_timeout_never_ends_early_while_the_queue_is_full_and_room_wins() {
+    let bus = EventBus::new();
+    let limit = Duration::from_millis(30);
+    let mut numbers = bus
+        .subscribe::<u32>("n")
+        .capacity(1)
+        .delivery(DeliveryMode::Timeout(limit))
+        .receiver()
+        .expect("subscribe");
+    bus.publish("n", 1_u32).expect("publish");
+    let began = Instant::now();
+    let receipt = bus.publish("n", 2_u32).expect("publish");
+    assert!(began.elapsed() >= limit, "it gave up after {:?}", began.elapsed());
+    assert_eq!((receipt.queued(), receipt.dropped_by().timeout), (0, 1));
+    // With room at the last moment the event is queued, even if the time is over by then.
+    assert_eq!(*numbers.recv().expect("receive"), 1);
+    assert_eq!(bus.event("n", 3_u32).deadline(Duration::ZERO).publish().expect("publish").queued(), 1);
+    assert_eq!(numbers.subscription().stats().dropped.timeout, 1);
+}

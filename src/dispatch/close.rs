@@ -10,9 +10,18 @@ impl Slot {
     /// Accepts no more events and leaves the table; what is queued is still handled. True for the
     /// first caller.
     pub(crate) fn close(&self, reason: DropReason) -> bool {
+        if self.is_inline() {
+            self.note_reason(reason);
+            self.stripes.close();
+        }
+        self.close_gate(reason)
+    }
+
+    /// Closes the gate, but lets publishers enter that were granted an inline handler before.
+    fn close_gate(&self, reason: DropReason) -> bool {
         self.note_reason(reason);
         if self.is_inline() {
-            self.stripes.close();
+            self.stripes.watch();
         }
         let first = self.gate.close();
         // Publishers that wait for room find the gate closed.
@@ -32,18 +41,20 @@ impl Slot {
     pub(crate) fn cancel(&self, reason: DropReason) -> bool {
         // Release: handlers that hear of it see what the canceller did before.
         self.tripping.store(true, Ordering::Release);
-        let first = self.end(reason);
+        self.close(reason);
+        let first = self.end();
         self.tripped.notify(usize::MAX);
         first
     }
 
     /// The budget is spent: ends like a cancellation, but the last handlers are not asked to give up.
     pub(super) fn exhaust(&self) {
-        self.end(DropReason::Cancelled);
+        // Inline, others that have a share of the budget may be about to enter: the stripes stay open.
+        self.close_gate(DropReason::Cancelled);
+        self.end();
     }
 
-    fn end(&self, reason: DropReason) -> bool {
-        self.close(reason);
+    fn end(&self) -> bool {
         let first = !self.taken.cancel().is_cancelled();
         self.discard_queue();
         if first {

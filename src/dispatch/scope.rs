@@ -18,13 +18,14 @@ const REMEMBERED: usize = MAX_DEPTH + 32;
 
 /// A subscription of the process; the ids of two buses can be alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SubscriptionKey(u64);
+pub(crate) struct SubscriptionKey(usize);
 
 impl SubscriptionKey {
     const NONE: Self = Self(0);
 
-    pub(crate) fn next() -> Self {
-        Self(crate::sync::next_number())
+    /// From the address of its slot.
+    pub(super) fn of(address: usize) -> Self {
+        Self(address)
     }
 }
 
@@ -55,19 +56,19 @@ pub(crate) struct Occupied(Option<LaneKey>);
 
 impl Occupied {
     pub(crate) fn enter(key: SubscriptionKey, lane: usize) -> Self {
-        Self(LANE.replace(Some((key, lane))))
+        Self(LANE.with(|occupied| occupied.replace(Some((key, lane)))))
     }
 }
 
 impl Drop for Occupied {
     fn drop(&mut self) {
-        LANE.set(self.0);
+        LANE.with(|occupied| occupied.set(self.0));
     }
 }
 
 /// The lane that cannot go on before this thread's innermost handler does.
 pub(super) fn occupied_lane() -> Option<LaneKey> {
-    LANE.get()
+    LANE.with(Cell::get)
 }
 
 /// While it lives, the thread counts as running a handler of that subscription.

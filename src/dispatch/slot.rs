@@ -164,8 +164,6 @@ pub(crate) struct Slot {
 
     // The rest.
     pub(super) refused: Refused,
-    /// Names this subscription across buses.
-    key: SubscriptionKey,
     pub(crate) spec: Spec,
     pub(super) roster: Arc<Roster>,
     /// Where publishers find this slot, as long as it is open. Weak: the table holds the slot.
@@ -216,7 +214,6 @@ impl Slot {
                 id,
                 gate: Gate::new(),
                 wants: spec.wants.map(|(wanted, _)| wanted),
-                key: SubscriptionKey::next(),
                 watched: hooks.watch(),
                 filters: spec.filter.is_some(),
                 limited: spec.budget != u64::MAX,
@@ -252,7 +249,8 @@ impl Slot {
     /// Names this subscription across buses.
     #[inline]
     pub(crate) fn key(&self) -> SubscriptionKey {
-        self.key
+        // Its address: a slot with a running handler stays where it is.
+        SubscriptionKey::of(std::ptr::from_ref(self).addr())
     }
 
     /// Says whether only one thread at a time ends handlers of this subscription.

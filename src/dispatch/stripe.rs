@@ -109,6 +109,13 @@ impl Stripes {
         let _ = self.mine();
         for line in self.lines() {
             line.entered.fetch_or(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Whoever leaves after this tells those who wait for the last.
+    pub(crate) fn watch(&self) {
+        let _ = self.mine();
+        for line in self.lines() {
             line.left.fetch_or(1, Ordering::AcqRel);
         }
     }

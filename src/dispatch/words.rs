@@ -275,3 +275,54 @@ impl TakenView {
         (self.0 & Taken::WAITERS) >> 4
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn z4_the_count_of_the_gate_wraps_after_two_to_the_56th_and_keeps_its_flags() {
+        let last = (1 << 56) - 1;
+        let gate = Gate(AtomicU64::new(last << 8 | Gate::ACTIVE));
+        assert_eq!(gate.view().accepted(), last);
+        assert!(gate.book().is_active());
+        assert_eq!(gate.view().accepted(), 0, "it begins anew");
+        assert!(gate.view().is_active() && !gate.view().is_closed());
+    }
+
+    #[test]
+    fn z4_what_is_queued_is_right_across_the_wrap_of_either_count() {
+        // The count of what was taken has 36 bits and wraps first.
+        for accepted in [(1_u64 << 36) - 3, (1 << 56) - 3] {
+            let gate = Gate(AtomicU64::new(accepted << 8));
+            let taken = Taken(AtomicU64::new(accepted << Taken::COUNT_SHIFT));
+            for queued in 1..=8 {
+                gate.book();
+                assert_eq!(gate.view().ahead_of(taken.view()), queued);
+            }
+            for queued in (0..8).rev() {
+                taken.take();
+                assert_eq!(gate.view().ahead_of(taken.view()), queued);
+            }
+            taken.take();
+            assert_eq!(gate.view().ahead_of(taken.view()), -1, "taken before it was booked");
+            assert!(gate.rest(&taken));
+        }
+    }
+
+    #[test]
+    fn waiting_publishers_and_flags_do_not_touch_the_count() {
+        let taken = Taken::new();
+        taken.wait();
+        taken.wait();
+        assert_eq!(taken.take().waiters(), 2);
+        taken.stop_waiting();
+        taken.pause();
+        let view = taken.view();
+        assert!(view.is_paused() && view.waiters() == 1);
+        assert!(taken.park() && taken.resume() && !taken.resume());
+        let gate = Gate::new();
+        gate.book();
+        assert_eq!(gate.view().ahead_of(taken.view()), 0);
+    }
+}

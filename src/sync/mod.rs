@@ -159,14 +159,6 @@ pub(crate) mod thread {
     }
 }
 
-/// A number that no other call in this process returns, from 1; of `std` under loom too.
-pub(crate) fn next_number() -> u64 {
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    // Relaxed: they only have to differ.
-    NEXT.fetch_add(1, Ordering::Relaxed)
-}
-
 /// Two fields on different cache lines do not slow each other's writers down.
 ///
 /// 64 bytes, not the 128 of `crossbeam_utils::CachePadded`: there are three of these in every
