@@ -91,7 +91,7 @@
 //! | the queue is full | the event is dropped: `full` | the oldest is dropped: `oldest` | `publish` waits | `publish` waits, at most `t` from the call; then `timeout` |
 //! | full, [`try_publish`](EventBus::try_publish) | `full` | `oldest` | `full` | `full` |
 //! | full, the event's [deadline](EventBuilder::deadline) passes | - | - | `timeout` | `timeout` |
-//! | full, and the publisher is this very subscription's handler, or the last worker that does not wait | `full` | `oldest` | `deadlock` | `deadlock` |
+//! | full, and the publisher is a handler that would wait for itself, or in a circle of handlers that do | `full` | `oldest` | `deadlock` | `deadlock` |
 //! | cancelled while queued, or while the publisher waits | `cancelled` | `cancelled` | `cancelled` | `cancelled` |
 //! | the bus is shut down meanwhile, and time is over | `shutdown` | `shutdown` | `shutdown` | `shutdown` |
 //! | its [future](EventBus::publish_async) is dropped while it waits | - | - | not offered | not offered |
@@ -137,9 +137,10 @@
 //! # It cannot hang
 //!
 //! Every wait ends on room, cancel, shutdown or a deadline. A handler may publish, subscribe, cancel, shut the bus
-//! down and drop its last handle. A handler that publishes into its own full queue, and a worker that would leave
-//! no other to empty the queue it waits for, get `deadlock` in the receipt instead of waiting; inline handlers
-//! that publish to one another are stopped at a [depth](BusBuilder::inline_depth).
+//! down and drop its last handle. A handler that publishes into its own full queue, one that would close a circle of
+//! handlers that wait for one another's queues, and a worker that would leave no other to empty the queue it waits
+//! for, get `deadlock` in the receipt instead of waiting; inline handlers that publish to one another are stopped at
+//! a [depth](BusBuilder::inline_depth).
 //!
 //! # Async
 //!
