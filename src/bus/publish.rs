@@ -185,6 +185,7 @@ pub(super) fn publish<T: Send + Sync + 'static>(
 pub(super) fn wait(hub: &Hub, receipt: Receipt, deadline: Deadline) -> Receipt {
     let mut waits = Waits::new(receipt, deadline);
     let Some(_blocked) = Blocked::enter(hub, &waits) else { return waits.give_up(DropReason::Deadlock) };
+    waits.linger();
     block_on(&mut waits)
 }
 

@@ -1,5 +1,8 @@
 //! Receivers: subscriptions that the application pulls from.
 
+mod expect;
+mod iter;
+
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -9,7 +12,9 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use event_listener::{Event as Listeners, EventListener};
-use futures_core::Stream;
+
+pub use expect::Expect;
+pub use iter::{EventStream, IntoIter, Iter, TryIter};
 
 use super::delivered::Delivered;
 use super::subscription::Subscription;
@@ -19,7 +24,6 @@ use crate::event::AnyEvent;
 use crate::sync::clock::Deadline;
 use crate::sync::coop;
 use crate::sync::park::{Timed, Wait, block_on};
-use crate::sync::timer::Timer;
 
 /// Rings when there is something to take.
 #[derive(Clone, Debug, Default)]
@@ -290,168 +294,5 @@ impl<E: Delivered> Future for Recv<'_, E> {
 impl<E: Delivered> fmt::Debug for Recv<'_, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Recv").finish_non_exhaustive()
-    }
-}
-
-/// Blocking iterator. See [`Receiver::iter`].
-#[derive(Debug)]
-pub struct Iter<'a, E: Delivered> {
-    receiver: &'a mut Receiver<E>,
-}
-
-impl<E: Delivered> Iterator for Iter<'_, E> {
-    type Item = E;
-
-    fn next(&mut self) -> Option<E> {
-        self.receiver.recv().ok()
-    }
-}
-
-/// Iterator over what is queued. See [`Receiver::try_iter`].
-#[derive(Debug)]
-pub struct TryIter<'a, E: Delivered> {
-    receiver: &'a mut Receiver<E>,
-}
-
-impl<E: Delivered> Iterator for TryIter<'_, E> {
-    type Item = E;
-
-    fn next(&mut self) -> Option<E> {
-        self.receiver.try_recv().ok()
-    }
-}
-
-/// A receiver that is consumed by iterating, blocking for each event.
-#[derive(Debug)]
-pub struct IntoIter<E: Delivered> {
-    receiver: Receiver<E>,
-}
-
-impl<E: Delivered> Iterator for IntoIter<E> {
-    type Item = E;
-
-    fn next(&mut self) -> Option<E> {
-        self.receiver.recv().ok()
-    }
-}
-
-impl<E: Delivered> IntoIterator for Receiver<E> {
-    type Item = E;
-    type IntoIter = IntoIter<E>;
-
-    fn into_iter(self) -> IntoIter<E> {
-        IntoIter { receiver: self }
-    }
-}
-
-impl<'a, E: Delivered> IntoIterator for &'a mut Receiver<E> {
-    type Item = E;
-    type IntoIter = Iter<'a, E>;
-
-    fn into_iter(self) -> Iter<'a, E> {
-        self.iter()
-    }
-}
-
-/// A receiver as a stream. See [`Receiver::into_stream`].
-#[must_use = "a stream does nothing unless it is polled"]
-pub struct EventStream<E: Delivered> {
-    receiver: Receiver<E>,
-    listener: Option<EventListener>,
-}
-
-impl<E: Delivered> EventStream<E> {
-    /// Returns the receiver again.
-    pub fn into_receiver(self) -> Receiver<E> {
-        self.receiver
-    }
-
-    /// Returns the handle of the subscription.
-    pub fn subscription(&self) -> &Subscription {
-        self.receiver.subscription()
-    }
-}
-
-impl<E: Delivered> Stream for EventStream<E> {
-    type Item = E;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<E>> {
-        // As for `recv_async`: no event is taken when it is the others' turn.
-        ready!(coop::poll_proceed(cx));
-        let Self { receiver, listener } = &mut *self;
-        receiver.poll_next(listener, cx).map(Result::ok)
-    }
-}
-
-impl<E: Delivered> fmt::Debug for EventStream<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EventStream").field("subscription", self.subscription()).finish_non_exhaustive()
-    }
-}
-
-/// Waits for one event that matches a pattern. See [`EventBus::expect`](crate::EventBus::expect).
-///
-/// # Cancel safety
-///
-/// The subscription was made by the call, so that no event is missed before the first poll. Dropping
-/// this cancels it.
-#[must_use = "await it, or call `wait()`"]
-pub struct Expect<E: Delivered> {
-    timed: Timed<Expecting<E>>,
-}
-
-struct Expecting<E: Delivered> {
-    receiver: Receiver<E>,
-    deadline: Deadline,
-    listener: Option<EventListener>,
-}
-
-impl<E: Delivered> Expect<E> {
-    pub(crate) fn new(receiver: Receiver<E>, timeout: Duration, timer: Arc<Timer>) -> Self {
-        let wait = Expecting { receiver, deadline: Deadline::after(timeout), listener: None };
-        Self { timed: Timed::new(wait, timer) }
-    }
-
-    /// Waits in this thread.
-    ///
-    /// # Errors
-    ///
-    /// As awaiting it.
-    ///
-    /// # Blocking
-    ///
-    /// Parks the thread, at most for the timeout.
-    pub fn wait(self) -> Result<E, RecvTimeoutError> {
-        block_on(&mut self.timed.into_wait())
-    }
-}
-
-impl<E: Delivered> Wait for Expecting<E> {
-    type Output = Result<E, RecvTimeoutError>;
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.receiver.poll_next(&mut self.listener, cx) {
-            Poll::Ready(result) => Poll::Ready(result.map_err(|RecvError| RecvTimeoutError::Closed)),
-            Poll::Pending if self.deadline.has_passed() => Poll::Ready(Err(RecvTimeoutError::Timeout)),
-            Poll::Pending => Poll::Pending,
-        }
-    }
-
-    fn deadline(&self) -> Deadline {
-        self.deadline
-    }
-}
-
-impl<E: Delivered> Future for Expect<E> {
-    type Output = Result<E, RecvTimeoutError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.timed).poll(cx)
-    }
-}
-
-impl<E: Delivered> fmt::Debug for Expect<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Expect").finish_non_exhaustive()
     }
 }
