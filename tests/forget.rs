@@ -6,7 +6,7 @@ mod kinds;
 mod support;
 
 use std::mem::forget;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
 use std::task::Poll;
 use std::thread;
@@ -192,17 +192,23 @@ fn v6_a_forgotten_drain_and_cancel_and_wait_only_end_the_waiting() {
 fn v6_a_forgotten_cancelled_leaves_its_handler_alone() {
     let _watchdog = watchdog("forget cancelled");
     let bus = bus("fgt-can");
+    let forgotten = Arc::new(AtomicBool::new(false));
+    let mark = Arc::clone(&forgotten);
     let subscription = bus
         .subscribe::<u32>("n")
-        .handle_async_with(|_, delivery| async move {
-            let mut lost = delivery.cancelled();
-            assert!(poll_once(&mut lost).is_pending());
-            forget(lost);
-            delivery.cancelled().await;
+        .handle_async_with(move |_, delivery| {
+            let mark = Arc::clone(&mark);
+            async move {
+                let mut lost = delivery.cancelled();
+                assert!(poll_once(&mut lost).is_pending());
+                forget(lost);
+                mark.store(true, SeqCst);
+                delivery.cancelled().await;
+            }
         })
         .expect("subscribe");
     bus.publish("n", 1_u32).expect("publish");
-    eventually("the handler waits", || subscription.stats().running == 1);
+    eventually("the handler waits", || forgotten.load(SeqCst));
     subscription.cancel_and_wait().wait();
     assert_eq!(subscription.stats().delivered, 1);
     assert_eq!(subscription.stats().failed, 0);
