@@ -2,7 +2,7 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `table.rs`, `index.rs`, `list.rs` | from a topic's name to the list of its subscribers |
+//! | `table.rs`, `shards.rs`, `index.rs`, `list.rs` | from a topic's name to the list of its subscribers |
 //! | `pass.rs`, `offer.rs`, `wait.rs` | the publishers' side |
 //! | `deadlock.rs` | which handlers wait for one another |
 //! | `slot.rs`, `words.rs` | a subscription, and the two words of its hand-over |
@@ -25,6 +25,7 @@ mod passing;
 mod receipt;
 mod roster;
 mod scope;
+mod shards;
 mod slot;
 mod stripe;
 mod table;

@@ -37,6 +37,9 @@ struct More {
     aside: PutAside,
 }
 
+/// The lanes of [`Counts`].
+const COUNTS: [Count; 4] = [Count::Delivered, Count::Queued, Count::Filtered, Count::Skipped];
+
 /// What is counted in a lane of [`Counts`].
 #[derive(Clone, Copy)]
 pub(super) enum Count {
@@ -170,9 +173,7 @@ impl Receipt {
     fn widen(&mut self) {
         let counts = std::mem::take(&mut self.counts);
         let more = self.more.get_or_insert_default();
-        for (count, wide) in
-            [Count::Delivered, Count::Queued, Count::Filtered, Count::Skipped].iter().zip(&mut more.wide)
-        {
+        for (count, wide) in COUNTS.iter().zip(&mut more.wide) {
             *wide = wide.saturating_add(u32::from(counts.lane(*count)));
         }
     }
@@ -220,10 +221,16 @@ impl Receipt {
     }
 
     /// Adds what another event of the same batch came to.
-    pub(crate) fn add(&mut self, mut other: Self) {
-        self.widen();
-        other.widen();
-        if let (Some(mine), Some(theirs)) = (&mut self.more, &mut other.more) {
+    pub(crate) fn add(&mut self, other: Self) {
+        if COUNTS
+            .iter()
+            .any(|count| self.counts.lane(*count).checked_add(other.counts.lane(*count)).is_none())
+        {
+            self.widen();
+        }
+        self.counts.0 += other.counts.0;
+        if let Some(mut theirs) = other.more {
+            let mine = self.more.get_or_insert_default();
             for (mine, theirs) in mine.wide.iter_mut().zip(theirs.wide) {
                 *mine = mine.saturating_add(theirs);
             }

@@ -14,20 +14,15 @@ mod changes;
 
 use std::sync::Arc;
 
-use hashbrown::HashTable;
-
 use super::index::PatternIndex;
 use super::list::{Chunks, SubscriberList};
+use super::shards::{Place, Shard, Shards};
 use super::slot::{Group, Slot};
 use crate::pattern::TopicPattern;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::snapshot::{Loaded, Snapshot};
 use crate::sync::{Line, Mutex, hash_keys};
 use crate::topic::{Topic, TopicError};
-
-/// How many shards the table of topics has: a change copies one shard, so with 100,000 topics about
-/// a hundred references.
-const SHARDS: usize = if cfg!(loom) { 2 } else { 1024 };
 
 /// Remembered hashes of topics that were published once and have no entry yet.
 const SEEN: usize = if cfg!(loom) { 2 } else { 1024 };
@@ -51,29 +46,11 @@ struct Literal {
     grouped: Vec<Arc<Slot>>,
 }
 
-type Shard = HashTable<Place>;
-
-/// Where a topic stands in a shard. Its name is here too: to compare it by way of the entry would be
-/// three more pointers to follow at each publish.
-#[derive(Clone, Debug)]
-struct Place {
-    hash: u64,
-    name: Arc<str>,
-    entry: Arc<TopicEntry>,
-}
-
-impl Place {
-    #[inline]
-    fn find<'a>(shard: &'a Shard, hash: u64, name: &str) -> Option<&'a Arc<TopicEntry>> {
-        shard.find(hash, |place| place.hash == hash && *place.name == *name).map(|place| &place.entry)
-    }
-}
-
 /// All topics of a bus and who subscribes to them.
 #[derive(Debug)]
 pub(crate) struct TopicTable {
     hasher: ahash::RandomState,
-    shards: Box<[Snapshot<Shard>]>,
+    shards: Shards,
     /// Raised when a pattern is added; lists of an older generation are resolved anew.
     generation: Line<AtomicU64>,
     seen: Box<[AtomicU32]>,
@@ -89,6 +66,8 @@ pub(crate) struct TopicTable {
 struct Writer {
     patterns: PatternIndex<Vec<Arc<Slot>>>,
     groups: Vec<Arc<Group>>,
+    /// Entries in all shards.
+    entries: usize,
 }
 
 /// What a change leaves behind. Dropped outside the writer lock, for it may hold the last reference
@@ -103,10 +82,9 @@ struct Garbage {
 
 impl TopicTable {
     pub(crate) fn new(cap: usize) -> Self {
-        let empty = Arc::new(Shard::new());
         Self {
             hasher: hash_keys(),
-            shards: (0..SHARDS).map(|_| Snapshot::new(Arc::clone(&empty))).collect(),
+            shards: Shards::new(),
             generation: Line(AtomicU64::new(0)),
             seen: (0..SEEN).map(|_| AtomicU32::new(0)).collect(),
             writer: Mutex::new(Writer::default()),
@@ -120,16 +98,11 @@ impl TopicTable {
         self.hasher.hash_one(name)
     }
 
-    fn shard(&self, hash: u64) -> &Snapshot<Shard> {
-        // The table inside a shard uses the low bits and the top seven.
-        &self.shards[(hash >> 32) as usize & (SHARDS - 1)]
-    }
-
     /// Finds a topic's entry and hands it to `visit`, under a guard that must not wait.
     #[inline]
     pub(crate) fn with_entry<R>(&self, name: &str, visit: impl FnOnce(&Arc<TopicEntry>) -> R) -> Option<R> {
         let hash = self.hash(name);
-        let shard = self.shard(hash).load();
+        let shard = self.shards.of(hash).load();
         Place::find(&shard, hash, name).map(visit)
     }
 
@@ -213,6 +186,10 @@ impl TopicTable {
         let mut slots = Vec::new();
         let generation = {
             let writer = self.writer.lock();
+            // It may have moved to another shard, or been made, since the first look.
+            if let Some(entry) = self.with_entry(name, Arc::clone) {
+                return Ok(Unseen::Entry(entry));
+            }
             writer.patterns.for_each_match(name, |matching| slots.extend(matching.iter().cloned()));
             self.generation.load(Ordering::Relaxed)
         };
@@ -246,7 +223,7 @@ impl TopicTable {
         let writer = self.writer.lock();
         let mut all: Vec<(TopicPattern, usize)> =
             writer.patterns.iter().map(|(pattern, slots)| (pattern.clone(), slots.len())).collect();
-        for snapshot in &self.shards {
+        for snapshot in self.shards.iter() {
             for Place { entry, .. } in snapshot.load().iter() {
                 let literal = entry.literal.lock();
                 let count = literal.plain.len() + literal.grouped.len();

@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
-use super::{Garbage, Literal, Place, SHARDS, Shard, TopicEntry, TopicTable, Writer};
+use super::{Garbage, Literal, TopicEntry, TopicTable, Writer};
 use crate::dispatch::list::SubscriberList;
+use crate::dispatch::shards::{Place, Shard};
 use crate::dispatch::slot::{Group, Slot};
 use crate::event::SubscriptionId;
 use crate::sync::Mutex;
@@ -56,7 +57,7 @@ impl TopicTable {
         garbage: &mut Garbage,
     ) -> Option<Arc<TopicEntry>> {
         let hash = self.hash(topic.as_str());
-        let snapshot = self.shard(hash);
+        let snapshot = self.shards.of(hash);
         let old = snapshot.load();
         if let Some(entry) = Place::find(&old, hash, topic.as_str()) {
             return Some(Arc::clone(entry));
@@ -64,13 +65,16 @@ impl TopicTable {
         let mut shard = Shard::clone(&old);
         drop(old);
         if !must && self.is_crowded(&shard) {
+            let before = shard.len();
             shard.retain(|place| !place.entry.is_loose() || place.entry.used.swap(false, Ordering::Relaxed));
+            let gone = before - shard.len();
             if self.is_crowded(&shard) {
                 // Relaxed: a statistic.
                 self.refusals.fetch_add(1, Ordering::Relaxed);
                 return None;
             }
             // The entries that went are in the old shard, and go with it.
+            writer.entries -= gone;
         }
         let entry = Arc::new(TopicEntry {
             topic: topic.clone().intern(),
@@ -83,12 +87,14 @@ impl TopicTable {
         let place = Place { hash, name: Arc::from(topic.as_str()), entry: Arc::clone(&entry) };
         shard.insert_unique(hash, place, |place| place.hash);
         garbage.shards.push(snapshot.swap(Arc::new(shard)));
+        writer.entries += 1;
+        self.shards.grow(writer.entries, &mut garbage.shards);
         Some(entry)
     }
 
     /// Says whether a shard has its share of the entries that nothing needs.
     fn is_crowded(&self, shard: &Shard) -> bool {
-        shard.iter().filter(|place| place.entry.is_loose()).count() >= self.cap.div_ceil(SHARDS)
+        shard.iter().filter(|place| place.entry.is_loose()).count() >= self.cap.div_ceil(self.shards.count())
     }
 
     /// Enters a subscription: from the moment this returns, every publish that begins sees it (V1),
@@ -176,7 +182,7 @@ impl TopicTable {
 
     fn remove_literal(&self, name: &str, id: SubscriptionId, garbage: &mut Garbage) {
         let hash = self.hash(name);
-        let shard = self.shard(hash).load();
+        let shard = self.shards.of(hash).load();
         let Some(entry) = Place::find(&shard, hash, name) else { return };
         let list = entry.list.load();
         let mut shared = None;
@@ -212,7 +218,7 @@ impl TopicTable {
     /// Takes a slot with wildcards out of every list that it was resolved into, so that nothing keeps
     /// its handler alive. Ends as soon as the last of them is found.
     fn sweep_out(&self, slot: &Slot, garbage: &mut Garbage) {
-        for snapshot in &self.shards {
+        for snapshot in self.shards.iter() {
             // Relaxed: lists change only under the writer lock, which the caller holds.
             if slot.listed.load(Ordering::Relaxed) == 0 {
                 return;
