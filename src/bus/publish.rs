@@ -16,42 +16,7 @@ use crate::sync::atomic::Ordering;
 use crate::sync::clock::{Deadline, Stamp};
 use crate::sync::coop;
 use crate::sync::park::{Timed, block_on};
-use crate::sync::snapshot::Loaded;
 use crate::topic::{Topic, TopicError};
-
-/// A topic and its subscribers.
-enum Route {
-    Known(Topic, Loaded<SubscriberList>),
-    Once(Topic, SubscriberList),
-}
-
-impl Route {
-    /// Finds the subscribers of a topic by its name.
-    #[inline]
-    fn find(hub: &Hub, name: &str) -> Result<Self, TopicError> {
-        let table = &hub.table;
-        match table.with_entry(name, |entry| Self::Known(entry.topic.clone(), table.list(entry))) {
-            Some(route) => Ok(route),
-            None => Self::find_unseen(hub, name),
-        }
-    }
-
-    #[cold]
-    fn find_unseen(hub: &Hub, name: &str) -> Result<Self, TopicError> {
-        Ok(match hub.table.resolve_unseen(name)? {
-            Unseen::Entry(entry) => Self::Known(entry.topic.clone(), hub.table.list(&entry)),
-            Unseen::Once(topic, list) => Self::Once(topic, list),
-        })
-    }
-
-    #[inline]
-    fn split(&self) -> (&Topic, &SubscriberList) {
-        match self {
-            Self::Known(topic, list) => (topic, list),
-            Self::Once(topic, list) => (topic, list),
-        }
-    }
-}
 
 /// The first part of every publish by name: everything but waiting.
 pub(super) fn run<T: Send + Sync + 'static>(
@@ -65,12 +30,27 @@ pub(super) fn run<T: Send + Sync + 'static>(
     if let Err(refusal) = admit(hub, &payload) {
         return Err(PublishError::new(refusal, payload));
     }
-    let route = match Route::find(hub, name) {
-        Ok(route) => route,
-        Err(error) => return Err(PublishError::new(error.into(), payload)),
-    };
-    let (topic, list) = route.split();
-    pass(hub, topic, list, payload, kind, extras, patience)
+    match hub.table.find(name) {
+        Some(list) => pass(hub, &list, payload, kind, extras, patience),
+        None => run_unseen(hub, name, payload, kind, extras, patience),
+    }
+}
+
+/// A publish to a topic that has no entry.
+#[cold]
+fn run_unseen<T: Send + Sync + 'static>(
+    hub: &Hub,
+    name: &str,
+    payload: T,
+    kind: PayloadKind,
+    extras: Option<Box<Extras>>,
+    patience: Patience,
+) -> Result<Receipt, PublishError<T>> {
+    match hub.table.resolve_unseen(name) {
+        Ok(Unseen::Entry(entry)) => pass(hub, &hub.table.list(&entry), payload, kind, extras, patience),
+        Ok(Unseen::Once(list)) => pass(hub, &list, payload, kind, extras, patience),
+        Err(error) => Err(PublishError::new(error.into(), payload)),
+    }
 }
 
 /// Judges a publish before anybody is offered the event.
@@ -93,7 +73,6 @@ pub(super) fn admit<T: 'static>(hub: &Hub, payload: &T) -> Result<(), PublishRef
 #[inline]
 pub(super) fn pass<T: Send + Sync + 'static>(
     hub: &Hub,
-    topic: &Topic,
     list: &SubscriberList,
     payload: T,
     kind: PayloadKind,
@@ -124,11 +103,11 @@ pub(super) fn pass<T: Send + Sync + 'static>(
     // known, so it costs other types nothing.
     Ok(match (&payload as &dyn Any).downcast_ref::<&'static str>() {
         Some(literal) => {
-            let event = Event::build(topic.clone(), stamp, kind, extras, String::from(*literal));
+            let event = Event::build(list.topic.clone(), stamp, kind, extras, String::from(*literal));
             pass_event(hub, event, list, patience, start)
         }
         None => {
-            let event = Event::build(topic.clone(), stamp, kind, extras, payload);
+            let event = Event::build(list.topic.clone(), stamp, kind, extras, payload);
             pass_event(hub, event, list, patience, start)
         }
     })

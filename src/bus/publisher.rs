@@ -106,7 +106,7 @@ impl<T: Send + Sync + 'static> Publisher<T> {
             return Err(PublishError::new(refusal, payload));
         }
         let list = self.hub.table.list(&self.entry);
-        publish::pass(&self.hub, &self.entry.topic, &list, payload, self.kind, None, patience)
+        publish::pass(&self.hub, &list, payload, self.kind, None, patience)
     }
 }
 

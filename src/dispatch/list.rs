@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 use super::slot::{Group, Slot};
 use crate::event::SubscriptionId;
 use crate::sync::atomic::Ordering;
+use crate::topic::Topic;
 
 /// The most references in one chunk. Copying costs an `Arc` bump each, so the best size for n
 /// subscriptions is about the square root of n; 64 keeps 1,000 and 100,000 cheap alike.
@@ -159,6 +160,8 @@ impl Chunks {
 /// What a topic's publishers walk over: everything that matches, resolved once.
 #[derive(Debug)]
 pub(crate) struct SubscriberList {
+    /// The topic, interned if there is an entry for it: what its events carry.
+    pub(crate) topic: Topic,
     /// The state of the patterns that it was resolved from.
     pub(super) generation: u64,
     /// All that are in no group.
@@ -171,12 +174,12 @@ pub(crate) struct SubscriberList {
 
 impl SubscriberList {
     /// A list of literal subscriptions alone, which shares their chunks.
-    pub(crate) fn of_literals(generation: u64, chunks: Chunks) -> Self {
-        Self::of(generation, chunks, Box::default())
+    pub(crate) fn of_literals(generation: u64, topic: Topic, chunks: Chunks) -> Self {
+        Self::of(generation, topic, chunks, Box::default())
     }
 
     /// Sorts slots into a list: by registration, groups apart.
-    pub(crate) fn resolve(generation: u64, mut slots: Vec<Arc<Slot>>) -> Self {
+    pub(crate) fn resolve(generation: u64, topic: Topic, mut slots: Vec<Arc<Slot>>) -> Self {
         slots.sort_unstable_by_key(|slot| slot.id);
         slots.dedup_by_key(|slot| slot.id);
         let (grouped, plain): (Vec<_>, Vec<_>) =
@@ -191,19 +194,20 @@ impl SubscriberList {
         }
         let targets =
             targets.into_iter().map(|(group, members)| Target { group, members: members.into() }).collect();
-        Self::of(generation, Chunks::from_sorted(&plain), targets)
+        Self::of(generation, topic, Chunks::from_sorted(&plain), targets)
     }
 
-    fn of(generation: u64, chunks: Chunks, targets: Box<[Target]>) -> Self {
+    fn of(generation: u64, topic: Topic, chunks: Chunks, targets: Box<[Target]>) -> Self {
         let queues = chunks.iter().any(|slot| !slot.is_inline());
         let inline = chunks.iter().any(|slot| slot.is_inline());
         let timed = chunks.iter().any(|slot| slot.has_timeout());
-        Self { generation, chunks, targets, queues, inline, timed }
+        Self { topic, generation, chunks, targets, queues, inline, timed }
     }
 
     /// This list with one slot more, which makes its chunks these: in no group, with the highest id.
     pub(crate) fn grown(&self, chunks: Chunks, slot: &Slot) -> Self {
         Self {
+            topic: self.topic.clone(),
             generation: self.generation,
             chunks,
             targets: self.targets.clone(),
@@ -218,6 +222,7 @@ impl SubscriberList {
         // The flags may stay too wide: they only save a look.
         let filled = !chunks.is_empty();
         Self {
+            topic: self.topic.clone(),
             generation: self.generation,
             chunks,
             targets: self.targets.clone(),
@@ -241,6 +246,7 @@ impl SubscriberList {
             targets[at].members = members;
         }
         Some(Self {
+            topic: self.topic.clone(),
             generation: self.generation,
             chunks: self.chunks.clone(),
             targets: targets.into(),

@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn v1_topics_are_found_while_the_shards_grow() {
         let bus = EventBus::new();
-        let names: Vec<String> = (0..40_000).map(|number| format!("topic.{number}")).collect();
+        let names: Vec<String> = (0..3_000).map(|number| format!("topic.{number}")).collect();
         let mut kept = Vec::new();
         for (number, name) in names.iter().enumerate() {
             kept.push(bus.subscribe_any(name.as_str()).handle_inline(|_| ()).expect("subscribe"));

@@ -106,6 +106,12 @@ impl TopicTable {
         Place::find(&shard, hash, name).map(visit)
     }
 
+    /// The current list of a topic by its name, if the topic has an entry.
+    #[inline]
+    pub(crate) fn find(&self, name: &str) -> Option<Loaded<SubscriberList>> {
+        self.with_entry(name, |entry| self.list(entry))
+    }
+
     /// The current list of an entry.
     #[inline]
     pub(crate) fn list(&self, entry: &Arc<TopicEntry>) -> Loaded<SubscriberList> {
@@ -145,10 +151,10 @@ impl TopicTable {
             let literal = entry.literal.lock();
             slots.extend(literal.grouped.iter().cloned());
             if slots.is_empty() {
-                SubscriberList::of_literals(generation, literal.plain.clone())
+                SubscriberList::of_literals(generation, entry.topic.clone(), literal.plain.clone())
             } else {
                 slots.extend(literal.plain.iter().cloned());
-                SubscriberList::resolve(generation, slots)
+                SubscriberList::resolve(generation, entry.topic.clone(), slots)
             }
         };
         Self::replace(entry, list, garbage);
@@ -193,7 +199,7 @@ impl TopicTable {
             writer.patterns.for_each_match(name, |matching| slots.extend(matching.iter().cloned()));
             self.generation.load(Ordering::Relaxed)
         };
-        Ok(Unseen::Once(topic, SubscriberList::resolve(generation, slots)))
+        Ok(Unseen::Once(SubscriberList::resolve(generation, topic, slots)))
     }
 
     /// Who would get an event on this topic now.
@@ -266,7 +272,7 @@ pub(crate) enum Unseen {
     /// It has an entry now.
     Entry(Arc<TopicEntry>),
     /// Its subscribers, for this once.
-    Once(Topic, SubscriberList),
+    Once(SubscriberList),
 }
 
 #[cfg(all(test, not(loom)))]

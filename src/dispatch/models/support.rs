@@ -146,8 +146,8 @@ pub(crate) fn publish_with<T: Send + Sync + 'static>(
     extras: Option<Box<Extras>>,
 ) -> Receipt {
     let topic = Topic::new("t").expect("a topic");
-    let event = Event::build(topic, Stamp::coarse(), PayloadKind::Local, extras, payload);
-    let list = SubscriberList::resolve(0, vec![Arc::clone(slot)]);
+    let event = Event::build(topic.clone(), Stamp::coarse(), PayloadKind::Local, extras, payload);
+    let list = SubscriberList::resolve(0, topic.clone(), vec![Arc::clone(slot)]);
     let passing = Passing::new(&event);
     let outcome = Pass::new(&passing, Patience::Wait).run(&list, 0);
     if let Some(completion) = event.head().completion() {

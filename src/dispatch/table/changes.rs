@@ -76,15 +76,17 @@ impl TopicTable {
             // The entries that went are in the old shard, and go with it.
             writer.entries -= gone;
         }
+        let name = Arc::from(topic.as_str());
+        let topic = topic.clone().intern();
         let entry = Arc::new(TopicEntry {
-            topic: topic.clone().intern(),
-            list: Snapshot::new(Arc::new(SubscriberList::resolve(u64::MAX, Vec::new()))),
+            list: Snapshot::new(Arc::new(SubscriberList::resolve(u64::MAX, topic.clone(), Vec::new()))),
+            topic,
             literal: Mutex::new(Literal::default()),
             used: AtomicBool::new(true),
             pins: AtomicUsize::new(0),
         });
         self.resolve(writer, &entry, garbage);
-        let place = Place { hash, name: Arc::from(topic.as_str()), entry: Arc::clone(&entry) };
+        let place = Place { hash, name, entry: Arc::clone(&entry) };
         shard.insert_unique(hash, place, |place| place.hash);
         garbage.shards.push(snapshot.swap(Arc::new(shard)));
         writer.entries += 1;
