@@ -2,7 +2,7 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `table.rs`, `shards.rs`, `index.rs`, `list.rs` | from a topic's name to the list of its subscribers |
+//! | `table.rs`, `shards.rs`, `index.rs`, `list.rs`, `chunks.rs` | from a topic's name to the list of its subscribers |
 //! | `pass.rs`, `offer.rs`, `wait.rs` | the publishers' side |
 //! | `deadlock.rs` | which handlers wait for one another |
 //! | `slot.rs`, `words.rs` | a subscription, and the two words of its hand-over |
@@ -12,6 +12,7 @@
 //! | `passing.rs`, `scope.rs` | the event on its way; what this thread is in the middle of |
 
 mod ages;
+mod chunks;
 mod close;
 mod deadlock;
 mod index;

@@ -14,8 +14,9 @@ mod changes;
 
 use std::sync::Arc;
 
+use super::chunks::Chunks;
 use super::index::PatternIndex;
-use super::list::{Chunks, SubscriberList};
+use super::list::SubscriberList;
 use super::shards::{Place, Shard, Shards};
 use super::slot::{Group, Slot};
 use crate::pattern::TopicPattern;
