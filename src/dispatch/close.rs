@@ -127,11 +127,13 @@ impl Slot {
         parked
     }
 
-    /// After the consumer said that it parks: was the pause ended between saying so and doing so?
+    /// After the consumer said that it parks: did somebody come to wake it between saying so and doing so?
+    ///
+    /// The mark tells, not the pause: another pause may have begun meanwhile, and its `resume` finds no mark.
     pub(crate) fn was_unparked(&self) -> bool {
         // A read-modify-write: see README.md, "Going to sleep".
         let view = self.taken.touch();
-        !view.is_paused() || view.is_cancelled()
+        !view.is_parked() || view.is_cancelled()
     }
 
     /// Hears of `cancel`.

@@ -258,6 +258,11 @@ impl TakenView {
         self.0 & Taken::PAUSED != 0
     }
 
+    /// The consumer said that it parks, and nobody has come to wake it.
+    pub(crate) fn is_parked(self) -> bool {
+        self.0 & Taken::PARKED != 0
+    }
+
     /// Neither paused, nor cancelled, nor with an event put aside: the ring may be popped.
     #[inline]
     pub(crate) fn may_pop(self) -> bool {

@@ -114,6 +114,32 @@ fn l1_a_resume_against_a_lane_that_parks() {
     });
 }
 
+/// A pause ends and another begins while the lane parks because of the first; then that ends too, and the
+/// lane goes on.
+///
+/// Broken by a `was_unparked` that asks whether the pause is over instead of whether the mark is gone: the
+/// first `resume` took the mark and could not wake the lane, the second finds no mark and does not.
+#[test]
+fn l1_two_pauses_against_a_lane_that_parks() {
+    loom::model(|| {
+        let handled = Figure::default();
+        let (slot, lanes) = lanes(1, || {
+            let handled = handled.clone();
+            AtOnce(move || handled.raise())
+        });
+        slot.pause();
+        publish(&slot, 1_u64);
+        let driver = driver(&lanes[0]);
+        slot.resume();
+        slot.pause();
+        slot.resume();
+        driver.join().expect("driver");
+        drive(&lanes[0]);
+        assert_eq!(handled.get(), 1);
+        close_account(slot, 1, 1);
+    });
+}
+
 /// Two lanes are run while a second event comes: each event is handled once.
 ///
 /// Broken by a `Gate::rest` that looks first and clears ACTIVE in a second step, and by lanes that take no
