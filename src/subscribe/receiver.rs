@@ -3,6 +3,7 @@
 mod expect;
 mod iter;
 
+use std::borrow::BorrowMut;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -194,8 +195,8 @@ impl<E: Delivered> Receiver<E> {
         EventStream { receiver: self, listener: None }
     }
 
-    fn waiting(&mut self, deadline: Deadline) -> Receiving<'_, E> {
-        Receiving { receiver: self, deadline, listener: None }
+    fn waiting(&mut self, deadline: Deadline) -> Receiving<E, &mut Self> {
+        Receiving::new(self, deadline)
     }
 
     /// One step of waiting: listen, rest, look once more, and only then wait.
@@ -252,18 +253,25 @@ impl<E: Delivered> fmt::Debug for Receiver<E> {
     }
 }
 
-/// The wait for one event.
-struct Receiving<'a, E: Delivered> {
-    receiver: &'a mut Receiver<E>,
+/// The wait for one event, with a receiver that is owned or borrowed.
+struct Receiving<E, R> {
+    receiver: R,
     deadline: Deadline,
     listener: Option<EventListener>,
+    event: PhantomData<fn() -> E>,
 }
 
-impl<E: Delivered> Wait for Receiving<'_, E> {
+impl<E, R> Receiving<E, R> {
+    fn new(receiver: R, deadline: Deadline) -> Self {
+        Self { receiver, deadline, listener: None, event: PhantomData }
+    }
+}
+
+impl<E: Delivered, R: BorrowMut<Receiver<E>>> Wait for Receiving<E, R> {
     type Output = Result<E, RecvTimeoutError>;
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.receiver.poll_next(&mut self.listener, cx) {
+        match self.receiver.borrow_mut().poll_next(&mut self.listener, cx) {
             Poll::Ready(result) => Poll::Ready(result.map_err(|RecvError| RecvTimeoutError::Closed)),
             Poll::Pending if self.deadline.has_passed() => Poll::Ready(Err(RecvTimeoutError::Timeout)),
             Poll::Pending => Poll::Pending,
@@ -278,7 +286,7 @@ impl<E: Delivered> Wait for Receiving<'_, E> {
 /// Waits for an event. See [`Receiver::recv_async`].
 #[must_use = "a future does nothing unless it is awaited"]
 pub struct Recv<'a, E: Delivered> {
-    timed: Timed<Receiving<'a, E>>,
+    timed: Timed<Receiving<E, &'a mut Receiver<E>>>,
 }
 
 impl<E: Delivered> Future for Recv<'_, E> {

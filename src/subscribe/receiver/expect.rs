@@ -7,13 +7,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use event_listener::EventListener;
-
-use super::Receiver;
-use crate::error::{RecvError, RecvTimeoutError};
+use super::{Receiver, Receiving};
+use crate::error::RecvTimeoutError;
 use crate::subscribe::Delivered;
 use crate::sync::clock::Deadline;
-use crate::sync::park::{Timed, Wait, block_on};
+use crate::sync::park::{Timed, block_on};
 use crate::sync::timer::Timer;
 
 /// Waits for one event that matches a pattern. See [`EventBus::expect`](crate::EventBus::expect).
@@ -24,19 +22,12 @@ use crate::sync::timer::Timer;
 /// this cancels it.
 #[must_use = "await it, or call `wait()`"]
 pub struct Expect<E: Delivered> {
-    timed: Timed<Expecting<E>>,
-}
-
-struct Expecting<E: Delivered> {
-    receiver: Receiver<E>,
-    deadline: Deadline,
-    listener: Option<EventListener>,
+    timed: Timed<Receiving<E, Receiver<E>>>,
 }
 
 impl<E: Delivered> Expect<E> {
     pub(crate) fn new(receiver: Receiver<E>, timeout: Duration, timer: Arc<Timer>) -> Self {
-        let wait = Expecting { receiver, deadline: Deadline::after(timeout), listener: None };
-        Self { timed: Timed::new(wait, timer) }
+        Self { timed: Timed::new(Receiving::new(receiver, Deadline::after(timeout)), timer) }
     }
 
     /// Waits in this thread.
@@ -50,22 +41,6 @@ impl<E: Delivered> Expect<E> {
     /// Parks the thread, at most for the timeout.
     pub fn wait(self) -> Result<E, RecvTimeoutError> {
         block_on(&mut self.timed.into_wait())
-    }
-}
-
-impl<E: Delivered> Wait for Expecting<E> {
-    type Output = Result<E, RecvTimeoutError>;
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.receiver.poll_next(&mut self.listener, cx) {
-            Poll::Ready(result) => Poll::Ready(result.map_err(|RecvError| RecvTimeoutError::Closed)),
-            Poll::Pending if self.deadline.has_passed() => Poll::Ready(Err(RecvTimeoutError::Timeout)),
-            Poll::Pending => Poll::Pending,
-        }
-    }
-
-    fn deadline(&self) -> Deadline {
-        self.deadline
     }
 }
 
