@@ -90,9 +90,15 @@ impl Future for LaneTask {
                 Stopped::Ended => self.done = true,
             }
         }
-        if self.lane.slot().is_none_or(|slot| slot.is_closed() && slot.queued() == 0 && self.lane.is_idle()) {
-            self.done = true;
-        }
+        self.done |= self.lane.slot().is_none_or(|slot| {
+            let ends = slot.is_closed() && slot.queued() == 0 && self.lane.is_idle();
+            if ends {
+                // With the last lane nobody is left to handle what a late publisher may bring: it is to be
+                // discarded.
+                slot.end_if_quiet(0);
+            }
+            ends
+        });
         if self.done { Poll::Ready(()) } else { Poll::Pending }
     }
 }
