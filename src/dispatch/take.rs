@@ -235,11 +235,12 @@ impl Slot {
 
     /// The consumer has nothing to do: it may rest if nothing was booked meanwhile.
     pub(crate) fn rest(&self) -> bool {
-        let rests = self.gate.rest(&self.taken);
-        if rests {
-            self.after_run();
+        let Some(before) = self.gate.rest(&self.taken) else { return false };
+        // As in `after_run`: the exchange was a read-modify-write of the gate.
+        if before.is_closed() {
+            self.announce_quiet();
         }
-        rests
+        true
     }
 
     /// Says whether the ring is empty at this moment.

@@ -57,15 +57,17 @@ impl Gate {
         self.0.fetch_or(Self::ACTIVE, Ordering::AcqRel) & Self::ACTIVE == 0
     }
 
-    /// Clears ACTIVE if nothing is booked beyond what was taken; false if something is.
+    /// Clears ACTIVE if nothing is booked beyond what was taken.
     ///
     /// The comparison and the clearing are one step: a booking either comes before it, and it fails,
     /// or after it, and then that publisher finds ACTIVE clear and wakes the consumer.
-    pub(crate) fn rest(&self, taken: &Taken) -> bool {
+    ///
+    /// Returns what stood here before, or nothing.
+    pub(crate) fn rest(&self, taken: &Taken) -> Option<GateView> {
         let mut seen = self.0.load(Ordering::Acquire);
         loop {
             if GateView(seen).ahead_of(taken.view()) > 0 {
-                return false;
+                return None;
             }
             match self.0.compare_exchange_weak(
                 seen,
@@ -73,7 +75,7 @@ impl Gate {
                 Ordering::AcqRel,
                 Ordering::Acquire,
             ) {
-                Ok(_) => return true,
+                Ok(_) => return Some(GateView(seen)),
                 Err(now) => seen = now,
             }
         }
@@ -311,7 +313,7 @@ mod tests {
             }
             taken.take();
             assert_eq!(gate.view().ahead_of(taken.view()), -1, "taken before it was booked");
-            assert!(gate.rest(&taken));
+            assert!(gate.rest(&taken).is_some());
         }
     }
 

@@ -178,6 +178,9 @@ impl Lane {
                         body = again;
                     }
                 }
+                // Where events came, more will come: to rest and be woken costs more than to look again
+                // after the others had their turn.
+                Next::Empty if handled > 0 => return self.give_way(body),
                 Next::Empty | Next::Cancelled => {
                     if !slot.rest() {
                         // Booked and not there: somebody is between two steps. Others first.
