@@ -66,6 +66,47 @@ fn v3_no_handler_starts_after_cancel_and_wait() {
     });
 }
 
+/// A late publisher, a consumer and a drain: when the drain has said that it is complete no handler runs, and
+/// none starts any more.
+///
+/// Broken by a drain that does not cancel when it finds the subscription at rest (the event of a publisher
+/// that passed the gate before the drain is started after it).
+#[test]
+fn v3_no_handler_starts_after_a_complete_drain() {
+    loom::model(|| {
+        let (slot, _bell) = queue(2, DeliveryMode::Drop);
+        let over = Arc::new(AtomicBool::new(false));
+        let publisher = {
+            let slot = Arc::clone(&slot);
+            spawn(move || {
+                publish(&slot, 1_u64);
+            })
+        };
+        let consumer = {
+            let (slot, over) = (Arc::clone(&slot), Arc::clone(&over));
+            spawn(move || {
+                let mut late = false;
+                if let Next::Event(event) = slot.take() {
+                    slot.run(event.head(), || {
+                        late = over.load(Ordering::Relaxed);
+                        Ok(())
+                    });
+                }
+                late
+            })
+        };
+        slot.close(DropReason::Cancelled);
+        if slot.end_if_quiet(0) {
+            over.store(true, Ordering::Relaxed);
+        }
+        publisher.join().expect("publisher");
+        assert!(!consumer.join().expect("consumer"), "a handler ran after the end");
+        slot.cancel(DropReason::Cancelled);
+        let ledger = slot.ledger();
+        close_account(slot, ledger.offered, ledger.delivered);
+    });
+}
+
 /// A handler ends while somebody cancels and waits for that: the wait ends.
 ///
 /// Broken by an `after_run` that loads the gate instead of changing it (neither sees the other), and by
