@@ -142,8 +142,9 @@ impl BusBuilder {
         self
     }
 
-    /// Sets how many topics without a literal subscription are kept resolved: 65,536 if not set,
-    /// rounded up to a multiple of 1024. Publishing to a topic beyond that works, and costs a lookup
+    /// Sets how many topics without a literal subscription are kept resolved: 65,536 if not set. It is
+    /// shared out among parts of the table and each share rounded up, so that there may be up to 1,024
+    /// more. Publishing to a topic beyond that works, and costs a lookup
     /// under a lock.
     pub fn topic_cache(mut self, topics: usize) -> Self {
         self.options.topic_cache = topics;
