@@ -168,7 +168,7 @@
 //! - Nothing survives the process.
 //! - Handlers are isolated by catching their panics: with `panic = "abort"` there is nothing to catch.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 // Only `sync` names atomics, locks, threads and clocks; clippy.toml says what and why.
 #![cfg_attr(not(test), warn(clippy::disallowed_methods, clippy::disallowed_types))]
 
@@ -178,6 +178,7 @@ mod error;
 mod event;
 mod guard;
 mod pattern;
+mod queue;
 mod subscribe;
 mod sync;
 mod topic;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::slot::{Sink, Slot};
+use super::slot::Slot;
 use crate::event::DropReason;
 use crate::sync::atomic::Ordering;
 
@@ -22,6 +22,10 @@ impl Slot {
         self.note_reason(reason);
         if self.is_inline() {
             self.stripes.watch();
+        }
+        // The queue first: who finds the slot closed finds that nothing is accepted any more.
+        if let Some(inlet) = self.inlet() {
+            inlet.gate().close();
         }
         let first = self.gate.close();
         // Publishers that wait for room find the gate closed.
@@ -55,7 +59,10 @@ impl Slot {
     }
 
     fn end(&self) -> bool {
-        let first = !self.taken.cancel().is_cancelled();
+        let first = match self.inlet() {
+            Some(inlet) => !inlet.taken().cancel().is_cancelled(),
+            None => self.gate.end(),
+        };
         self.discard_queue();
         if first {
             self.tell_consumer_closed();
@@ -81,7 +88,7 @@ impl Slot {
     /// Wakes those who wait for the last handler to end, if it has.
     pub(super) fn announce_quiet(&self) {
         // A read-modify-write: of two that end at a time, the later one here sees the other's count.
-        self.gate.touch();
+        self.touch();
         if self.is_quiet(0) {
             self.quiet.notify(usize::MAX);
             self.roster.retire(self);
@@ -94,33 +101,36 @@ impl Slot {
     /// No handler starts until `resume`; events are queued meanwhile, and pass an inline
     /// subscription by.
     pub(crate) fn pause(&self) {
-        match self.sink {
-            Sink::Inline(_) => self.gate.bypass(),
-            Sink::Queue(_) => self.taken.pause(),
+        match self.inlet() {
+            Some(inlet) => inlet.taken().pause(),
+            None => self.gate.bypass(),
         }
     }
 
     /// Ends a pause or a quarantine.
     pub(crate) fn resume(&self) {
         self.panics.store(0, Ordering::Release);
-        match &self.sink {
-            Sink::Inline(_) => self.gate.stop_bypass(),
-            Sink::Queue(consumer) => {
-                if self.taken.resume() {
-                    consumer.wake();
+        match self.inlet() {
+            Some(inlet) => {
+                if inlet.taken().resume() {
+                    self.wake_consumer();
                 }
             }
+            None => self.gate.stop_bypass(),
         }
     }
 
     /// Says whether the subscription is paused or in quarantine.
     pub(crate) fn is_paused(&self) -> bool {
-        self.taken.view().is_paused() || self.gate.view().is_bypassed()
+        match self.inlet() {
+            Some(inlet) => inlet.taken().view().is_paused(),
+            None => self.gate.view().is_bypassed(),
+        }
     }
 
     /// A consumer that found the subscription paused stops here; false if the pause is over already.
     pub(crate) fn park(&self) -> bool {
-        let parked = self.taken.park();
+        let parked = self.inlet().is_some_and(|inlet| inlet.taken().park());
         if parked {
             self.after_run();
         }
@@ -132,8 +142,10 @@ impl Slot {
     /// The mark tells, not the pause: another pause may have begun meanwhile, and its `resume` finds no mark.
     pub(crate) fn was_unparked(&self) -> bool {
         // A read-modify-write: see README.md, "Going to sleep".
-        let view = self.taken.touch();
-        !view.is_parked() || view.is_cancelled()
+        self.inlet().is_none_or(|inlet| {
+            let view = inlet.taken().touch();
+            !view.is_parked() || view.is_cancelled()
+        })
     }
 
     /// Hears of `cancel`.
@@ -197,7 +209,7 @@ impl Quiet {
         use std::task::Poll;
         loop {
             // A read-modify-write: the counterpart of `after_run`.
-            self.slot.gate.touch();
+            self.slot.touch();
             if self.slot.is_quiet(self.own) {
                 self.listener = None;
                 return Poll::Ready(());

@@ -11,11 +11,11 @@
 //! | `receipt.rs`, `observer.rs` | what publishers and observers are told |
 //! | `passing.rs`, `scope.rs` | the event on its way; what this thread is in the middle of |
 
-mod ages;
 mod chunks;
 mod close;
 mod deadlock;
 mod index;
+mod inlet;
 mod list;
 #[cfg(all(test, loom))]
 pub(crate) mod models;
@@ -33,11 +33,11 @@ mod table;
 mod take;
 mod tally;
 mod wait;
-mod words;
 
 pub(crate) use close::Quiet;
 #[cfg(fuzzing)]
 pub(crate) use index::PatternIndex;
+pub(crate) use inlet::Queued;
 pub(crate) use list::SubscriberList;
 pub use observer::{HandledDelivery, Observer};
 pub(crate) use observer::{Hooks, Timing};

@@ -1,12 +1,14 @@
-//! The publishers' side of a slot: offer an event, book it, wake the consumer.
+//! The publishers' side of a slot: judge an event, offer it, wake the consumer.
 
 use std::sync::Arc;
 
+use super::inlet::{Inlet, Push};
 use super::passing::Passing;
-use super::slot::Slot;
+use super::slot::{Sink, Slot};
 use super::take::Claim;
 use crate::event::{AnyEvent, DropReason, Head, Settled};
 use crate::guard::drop_guarded;
+use crate::queue::Refused;
 
 /// What a slot says to an event before it is offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,14 +18,6 @@ pub(super) enum Verdict {
     Skipped,
     /// Closed: the publisher has an old list. As if it did not stand in it.
     Gone,
-}
-
-/// What came of an attempt to put an event into a queue.
-#[derive(Debug)]
-pub(super) enum Push {
-    Accepted,
-    Full(AnyEvent),
-    Closed(AnyEvent),
 }
 
 impl Slot {
@@ -70,72 +64,60 @@ impl Slot {
         }
     }
 
-    /// Puts an event into the queue, if there is room.
+    /// Offers an event to the queue without waiting, and wakes its consumer.
     #[inline(always)]
-    pub(super) fn push(&self, event: AnyEvent, tick: u32) -> Push {
-        if self.gate.view().is_closed() {
-            return Push::Closed(event);
-        }
-        match self.ring.push(event) {
-            Ok(()) => {
-                self.book(tick);
-                Push::Accepted
-            }
-            Err(event) => Push::Full(event),
+    pub(super) fn offer(&self, inlet: &dyn Inlet, event: &Passing<'_>) -> Push {
+        match self.try_offer(inlet, event) {
+            Push::Full if self.displaces => self.displace(inlet, event),
+            push => push,
         }
     }
 
-    /// Puts an event into the queue, at the cost of the oldest if it is full.
-    fn push_displacing(&self, event: AnyEvent, tick: u32) -> Push {
-        if self.gate.view().is_closed() {
-            return Push::Closed(event);
+    /// Offers an event to the queue if that has room, and wakes its consumer.
+    #[inline(always)]
+    pub(super) fn try_offer(&self, inlet: &dyn Inlet, event: &Passing<'_>) -> Push {
+        let push = inlet.push(event);
+        if let Push::Accepted(awake) = push {
+            self.accepted(inlet, awake);
         }
-        let displaced = self.ring.force_push(event);
-        self.book(tick);
-        if let Some(oldest) = displaced {
-            self.taken.take();
-            self.ended.drop(DropReason::Oldest);
-            if let Some(completion) = oldest.head().completion() {
-                self.hooks.completed(completion.settle(Settled::Dropped(self.id, DropReason::Oldest)));
-            }
-            // It may be the last reference, and its payload's panic would cost the next subscriptions
-            // their event.
-            drop_guarded(oldest);
-        }
-        Push::Accepted
+        push
     }
 
-    /// Books an event that is in the ring, and sees to it that somebody takes it out again.
+    /// Offers an event that was kept back for want of room.
+    pub(super) fn offer_kept(&self, event: AnyEvent) -> Result<(), Refused<AnyEvent>> {
+        let Sink::Queue(inlet) = &self.sink else { return Err(Refused::Closed(event)) };
+        let awake = inlet.push_kept(event)?;
+        self.accepted(&**inlet, awake);
+        Ok(())
+    }
+
+    /// An event is in the queue: sees to it that somebody takes it out again.
     #[inline(always)]
-    pub(super) fn book(&self, tick: u32) {
-        let before = self.gate.book();
-        self.ages.note(before.accepted(), tick, self.ring.capacity());
-        if before.is_closed() {
-            self.book_late();
-        }
-        if !before.is_active() && self.gate.activate() {
+    fn accepted(&self, inlet: &dyn Inlet, awake: bool) {
+        if !awake && inlet.gate().activate() {
             self.wake_consumer();
         }
     }
 
-    /// The slot was closed between the look at the gate and the booking. Either the canceller finds
-    /// the event in the ring, or this finds the slot cancelled.
+    /// Puts an event into a full queue, at the cost of the oldest.
     #[cold]
-    fn book_late(&self) {
-        // A read-modify-write: if the canceller's mark comes later in this word's order, its look at
-        // the ring comes after the push.
-        if self.taken.touch().is_cancelled() {
-            self.discard_queue();
-            self.announce_quiet();
-        } else {
-            self.wake_consumer();
+    fn displace(&self, inlet: &dyn Inlet, event: &Passing<'_>) -> Push {
+        loop {
+            if let Some(oldest) = inlet.discard() {
+                self.ended.drop(DropReason::Oldest);
+                if let Some(completion) = oldest.head().completion() {
+                    self.hooks.completed(completion.settle(Settled::Dropped(self.id, DropReason::Oldest)));
+                }
+                // It may be the last reference, and its payload's panic would cost the next subscriptions
+                // their event.
+                drop_guarded(oldest);
+            }
+            let push = self.try_offer(inlet, event);
+            // Full again: other publishers had the room first.
+            if push != Push::Full {
+                return push;
+            }
         }
-    }
-
-    /// Offers an event without waiting.
-    #[inline(always)]
-    pub(super) fn offer(&self, event: AnyEvent, tick: u32) -> Push {
-        if self.displaces { self.push_displacing(event, tick) } else { self.push(event, tick) }
     }
 
     /// Counts an event that was offered and not accepted.

@@ -8,14 +8,15 @@
 
 use std::sync::Arc;
 
+use super::inlet::{Inlet, Push};
 use super::list::{SubscriberList, Target};
-use super::offer::{Inline, Push, Verdict};
+use super::offer::{Inline, Verdict};
 use super::passing::Passing;
 use super::receipt::{Count, Receipt};
 use super::scope;
 use super::slot::{DeliveryMode, InlineHandler, Sink, Slot};
 use super::wait::Waiting;
-use crate::event::{AnyEvent, DropReason};
+use crate::event::DropReason;
 use crate::sync::clock::{self, Instant};
 
 /// Whether full queues may be waited for.
@@ -30,7 +31,6 @@ pub(crate) enum Patience {
 /// Takes one event past all subscribers of a list.
 pub(crate) struct Pass<'a> {
     event: &'a Passing<'a>,
-    tick: u32,
     patience: Patience,
     receipt: Receipt,
     /// When the call began, if it matters.
@@ -39,7 +39,7 @@ pub(crate) struct Pass<'a> {
 
 impl<'a> Pass<'a> {
     pub(crate) fn new(event: &'a Passing<'a>, patience: Patience) -> Self {
-        Self { event, tick: event.head().tick(), patience, receipt: Receipt::default(), began: None }
+        Self { event, patience, receipt: Receipt::default(), began: None }
     }
 
     /// The whole pass. `start` rotates the order: the subscriber with that number goes first. The
@@ -48,8 +48,11 @@ impl<'a> Pass<'a> {
         self.began = list.needs_clock().then(clock::now);
         if list.has_queues() {
             list.for_each(start, |slot| {
-                if !slot.is_inline() && self.admit(slot) {
-                    self.offer(slot);
+                // The queue says itself whether it is closed, and whether it takes the type.
+                if let Sink::Queue(inlet) = &slot.sink
+                    && (!slot.filters || self.admit(slot))
+                {
+                    self.offer(slot, &**inlet);
                 }
             });
         }
@@ -82,12 +85,13 @@ impl<'a> Pass<'a> {
 
     /// Offers the event to a queue.
     #[inline(always)]
-    fn offer(&mut self, slot: &Arc<Slot>) {
+    fn offer(&mut self, slot: &Arc<Slot>, inlet: &dyn Inlet) {
         self.open();
-        match slot.offer(self.event.share(), self.tick) {
-            Push::Accepted => self.receipt.count(Count::Queued),
-            Push::Full(event) => self.full(slot, event),
-            Push::Closed(event) => self.closed(slot, event),
+        match slot.offer(inlet, self.event) {
+            Push::Accepted(_) => self.receipt.count(Count::Queued),
+            Push::Full => self.full(slot),
+            Push::Closed => self.withdraw(slot),
+            Push::Skipped => self.skipped(slot),
         }
     }
 
@@ -106,15 +110,16 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// The slot was closed between the judgement and the offer.
+    /// The queue holds events of another type.
     #[cold]
-    fn closed(&mut self, slot: &Slot, event: AnyEvent) {
-        self.refuse(slot, slot.reason());
-        drop(event);
+    fn skipped(&mut self, slot: &Slot) {
+        self.withdraw(slot);
+        slot.skip(self.event);
+        self.receipt.count(Count::Skipped);
     }
 
     #[cold]
-    fn full(&mut self, slot: &Arc<Slot>, event: AnyEvent) {
+    fn full(&mut self, slot: &Arc<Slot>) {
         let waits = matches!(slot.spec.mode, DeliveryMode::Block | DeliveryMode::Timeout(_));
         if !waits || self.patience == Patience::Never {
             return self.refuse(slot, DropReason::Full);
@@ -123,7 +128,7 @@ impl<'a> Pass<'a> {
             // This very handler would have to return before there is room.
             return self.refuse(slot, DropReason::Deadlock);
         }
-        self.receipt.put_aside(Waiting::new(Arc::clone(slot), event, self.began));
+        self.receipt.put_aside(Waiting::new(Arc::clone(slot), self.event.share(), self.began));
     }
 
     fn refuse(&mut self, slot: &Slot, reason: DropReason) {
@@ -169,24 +174,27 @@ impl<'a> Pass<'a> {
                 }
                 Verdict::Gone => continue,
             }
-            if let Sink::Inline(handler) = &slot.sink {
-                if self.call(slot, handler.as_ref()) {
-                    return;
+            let inlet = match &slot.sink {
+                Sink::Inline(handler) => {
+                    if self.call(slot, handler.as_ref()) {
+                        return;
+                    }
+                    continue;
                 }
-                continue;
-            }
+                Sink::Queue(inlet) => &**inlet,
+            };
             self.open();
-            match slot.push(self.event.share(), self.tick) {
-                Push::Accepted => return self.receipt.count(Count::Queued),
-                Push::Full(_) => {
+            match slot.try_offer(inlet, self.event) {
+                Push::Accepted(_) => return self.receipt.count(Count::Queued),
+                Push::Full => {
                     self.withdraw(slot);
-                    first_full.get_or_insert(slot);
+                    first_full.get_or_insert((slot, inlet));
                 }
-                Push::Closed(_) => self.withdraw(slot),
+                Push::Closed | Push::Skipped => self.withdraw(slot),
             }
         }
         match (first_full, refusal) {
-            (Some(slot), _) => self.offer(slot),
+            (Some((slot, inlet)), _) => self.offer(slot, inlet),
             (None, Some(refusal)) => self.receipt.count(refusal),
             (None, None) => {}
         }

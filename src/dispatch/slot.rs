@@ -1,4 +1,4 @@
-//! A subscription as the dispatcher sees it: what it wants, its queue, its two words, its counters.
+//! A subscription as the dispatcher sees it: what it wants, its handler or its queue, its counters.
 //!
 //! `README.md` beside this file has the protocol; `offer.rs` is the publishers' side of it, `take.rs`
 //! the consumers' side, `close.rs` the end.
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use event_listener::Event as Listeners;
 
-use super::ages::Ages;
+use super::inlet::Inlet;
 use super::observer::Hooks;
 use super::passing::Passing;
 use super::roster::Roster;
@@ -19,14 +19,12 @@ use super::scope::SubscriptionKey;
 use super::stripe::Stripes;
 use super::table::TopicTable;
 use super::tally::{Ended, Ledger, Refused, Sinks};
-use super::words::{Gate, Taken};
 use crate::error::HandlerError;
-use crate::event::{AnyEvent, SubscriptionId};
+use crate::event::SubscriptionId;
 use crate::pattern::TopicPattern;
-use crate::sync::Mutex;
+use crate::queue::Gate;
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use crate::sync::clock;
-use crate::sync::ring::Ring;
+use crate::sync::{Line, clock};
 
 /// What happens to an event that finds the queue of a subscription full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -101,10 +99,12 @@ pub(crate) trait Consumer: Send + Sync {
     fn abandon(&self) {}
 }
 
-/// Who gets the events.
+/// Where the events go.
 pub(crate) enum Sink {
+    /// To a handler in the publisher's thread.
     Inline(Box<dyn InlineHandler>),
-    Queue(Box<dyn Consumer>),
+    /// Into a queue.
+    Queue(Arc<dyn Inlet>),
 }
 
 /// Members of one group share the events: each event goes to one of them.
@@ -138,7 +138,8 @@ pub(crate) struct Spec {
 /// what a publisher looks at stands on the first, and what only consumers write on the third.
 #[repr(C, align(64))]
 pub(crate) struct Slot {
-    // The publishers' line.
+    // The publishers' line, which none of them writes to.
+    /// Whether it is open. The gate of the queue, if there is one, is the one that decides.
     pub(super) gate: Gate,
     /// The payload type of the [`Spec`].
     pub(super) wants: Option<TypeId>,
@@ -154,13 +155,16 @@ pub(crate) struct Slot {
 
     // A line that is written at the first event only.
     pub(super) stripes: Stripes,
-    pub(super) ring: Ring<AnyEvent>,
     pub(crate) hooks: Arc<Hooks>,
     pub(crate) id: SubscriptionId,
+    /// Who takes the events out of the queue, if there is one.
+    pub(super) consumer: Option<Box<dyn Consumer>>,
+
+    /// Only one thread at a time ends handlers of this subscription.
+    pub(super) exclusive: bool,
 
     // The consumers' line.
-    pub(super) taken: Taken,
-    pub(super) ended: Ended,
+    pub(super) ended: Line<Ended>,
 
     // The rest.
     pub(super) refused: Refused,
@@ -168,11 +172,6 @@ pub(crate) struct Slot {
     pub(super) roster: Arc<Roster>,
     /// Where publishers find this slot, as long as it is open. Weak: the table holds the slot.
     pub(super) table: std::sync::Weak<TopicTable>,
-    pub(super) ages: Ages,
-    /// An event that was taken and put aside because of a pause; goes before the ring.
-    pub(super) aside: Mutex<Option<AnyEvent>>,
-    /// Several lanes may take at a time: then they take turns, so that starts are first in, first out.
-    pub(super) turns: Option<Mutex<()>>,
     pub(super) budget: AtomicU64,
     /// Why it was closed (a `DropReason` as a number); the first closer's reason stands.
     pub(super) reason: AtomicU8,
@@ -204,12 +203,12 @@ impl Slot {
     pub(crate) fn new(
         spec: Spec,
         parts: SlotParts,
-        sink: impl FnOnce(&std::sync::Weak<Self>, &Spec) -> Sink,
+        sink: impl FnOnce(&std::sync::Weak<Self>, &Spec) -> (Sink, Option<Box<dyn Consumer>>),
     ) -> Arc<Self> {
         let SlotParts { hooks, roster, table } = parts;
         let id = roster.next_id();
         let slot = Arc::new_cyclic(|weak| {
-            let sink = sink(weak, &spec);
+            let (sink, consumer) = sink(weak, &spec);
             Self {
                 id,
                 gate: Gate::new(),
@@ -218,14 +217,10 @@ impl Slot {
                 filters: spec.filter.is_some(),
                 limited: spec.budget != u64::MAX,
                 displaces: spec.mode == DeliveryMode::DropOldest,
-                taken: Taken::new(),
-                ended: Ended::default(),
+                ended: Line::default(),
+                exclusive: spec.concurrency == 1,
                 refused: Refused::default(),
                 stripes: Stripes::default(),
-                ring: Ring::new(spec.capacity),
-                ages: Ages::default(),
-                aside: Mutex::new(None),
-                turns: (spec.concurrency > 1).then(|| Mutex::new(())),
                 budget: AtomicU64::new(spec.budget),
                 reason: AtomicU8::new(0),
                 panics: AtomicU32::new(0),
@@ -237,6 +232,7 @@ impl Slot {
                 listed: AtomicU64::new(0),
                 spec,
                 sink,
+                consumer,
                 hooks,
                 roster: Arc::clone(&roster),
                 table,
@@ -253,10 +249,18 @@ impl Slot {
         SubscriptionKey::of(std::ptr::from_ref(self).addr())
     }
 
-    /// Says whether only one thread at a time ends handlers of this subscription.
-    #[inline]
-    pub(super) fn is_exclusive(&self) -> bool {
-        self.turns.is_none()
+    /// The queue, if there is one.
+    pub(super) fn inlet(&self) -> Option<&dyn Inlet> {
+        match &self.sink {
+            Sink::Inline(_) => None,
+            Sink::Queue(inlet) => Some(&**inlet),
+        }
+    }
+
+    /// A read-modify-write of the gate by which those who wait for the end and those who bring it about see each
+    /// other: see README.md, "Quiet". Says whether the gate is closed.
+    pub(super) fn touch(&self) -> bool {
+        self.inlet().map_or(&self.gate, Inlet::gate).touch().is_closed()
     }
 
     /// Says whether its publishers wait for a time.
@@ -270,25 +274,33 @@ impl Slot {
 
     /// Wakes the consumer, if there is one.
     pub(crate) fn wake_consumer(&self) {
-        if let Sink::Queue(consumer) = &self.sink {
+        if let Some(consumer) = &self.consumer {
             consumer.wake();
+        }
+    }
+
+    /// A lane has taken an event: another one may handle the next meanwhile.
+    #[inline]
+    pub(crate) fn wake_next_lane(&self) {
+        if !self.exclusive && self.queued() > 0 {
+            self.wake_consumer();
         }
     }
 
     /// Says whether an event would have to wait for room now.
     pub(super) fn is_out_of_room(&self) -> bool {
-        !self.is_closed() && self.ring.is_full()
+        !self.is_closed() && self.inlet().is_some_and(Inlet::is_full)
     }
 
     /// Gives up the handlers that are pending, for nobody polls them any more.
     pub(crate) fn abandon(&self) {
-        if let Sink::Queue(consumer) = &self.sink {
+        if let Some(consumer) = &self.consumer {
             consumer.abandon();
         }
     }
 
     pub(super) fn tell_consumer_closed(&self) {
-        if let Sink::Queue(consumer) = &self.sink {
+        if let Some(consumer) = &self.consumer {
             consumer.closed();
         }
     }
@@ -320,21 +332,18 @@ impl Slot {
     /// event shows at its end that does not show at its source (invariant C2).
     pub(crate) fn ledger(&self) -> Ledger {
         let sinks = Sinks::read(&self.ended, &self.refused);
-        let taken = self.taken.view();
-        let gate = self.gate.view();
-        let stripes = self.stripes.sums();
-        // A publisher can stand between its push and its booking while the event is already taken.
-        // That event has been offered, whatever the gate says yet.
-        let ahead = gate.ahead_of(taken);
-        let accepted = if ahead < 0 { gate.accepted() + ahead.unsigned_abs() } else { gate.accepted() };
-        let taken = accepted - u64::try_from(ahead).unwrap_or(0);
-        Ledger::read(&sinks, stripes, taken, accepted)
+        let (taken, accepted) = self.inlet().map_or((0, 0), |inlet| {
+            let taken = inlet.taken().view();
+            let gate = inlet.gate().view();
+            // Not negative: what was taken had been accepted, and that look is the later one.
+            (gate.accepted() - u64::try_from(gate.ahead_of(taken)).unwrap_or(0), gate.accepted())
+        });
+        Ledger::read(&sinks, self.stripes.sums(), taken, accepted)
     }
 
     /// How many events are queued.
     pub(crate) fn queued(&self) -> u64 {
-        let taken = self.taken.view();
-        u64::try_from(self.gate.view().ahead_of(taken)).unwrap_or(0)
+        self.inlet().map_or(0, Inlet::len)
     }
 
     /// Says whether nothing is queued and no handler runs, `own` of them excepted.
@@ -345,10 +354,7 @@ impl Slot {
 
     /// How long ago the oldest queued event was published; coarse, to a few milliseconds.
     pub(crate) fn oldest_age(&self) -> Option<Duration> {
-        let taken = self.taken.view();
-        let gate = self.gate.view();
-        let ahead = u64::try_from(gate.ahead_of(taken)).ok().filter(|ahead| *ahead > 0)?;
-        let tick = self.ages.of(gate.accepted() - ahead)?;
+        let tick = self.inlet()?.oldest_tick()?;
         Some(clock::tick_age(tick, clock::Stamp::coarse().tick_ms))
     }
 }
@@ -357,7 +363,7 @@ impl Slot {
 #[cfg(all(not(loom), target_pointer_width = "64"))]
 const _: () = {
     assert!(std::mem::offset_of!(Slot, stripes) == 64);
-    assert!(std::mem::offset_of!(Slot, taken) == 128);
+    assert!(std::mem::offset_of!(Slot, ended) == 128);
     assert!(std::mem::offset_of!(Slot, refused) == 192);
 };
 

@@ -14,11 +14,11 @@ use std::task::{Context, Poll};
 use event_listener::EventListener;
 
 use super::deadlock::Place;
-use super::offer::Push;
 use super::receipt::{Count, Receipt};
 use super::slot::{DeliveryMode, Slot, SubscriptionKind};
 use crate::event::{AnyEvent, DropReason};
 use crate::guard::drop_guarded;
+use crate::queue::Refused;
 use crate::sync::clock::{self, Deadline, Instant};
 use crate::sync::park::Wait;
 use crate::sync::thread::yield_now;
@@ -57,17 +57,16 @@ impl Waiting {
 
     fn poll(&mut self, cx: &mut Context<'_>, receipt: &mut Receipt) -> Poll<()> {
         while let Some(event) = self.event.take() {
-            let head_tick = event.head().tick();
-            match self.slot.push(event, head_tick) {
-                Push::Accepted => {
+            match self.slot.offer_kept(event) {
+                Ok(()) => {
                     receipt.count(Count::Queued);
                     break;
                 }
-                Push::Closed(event) => {
+                Err(Refused::Closed(event)) => {
                     self.refuse(event, self.slot.reason(), receipt);
                     break;
                 }
-                Push::Full(event) => {
+                Err(Refused::Full(event)) => {
                     if let Some(listener) = &mut self.listener {
                         match Pin::new(listener).poll(cx) {
                             Poll::Ready(()) => self.stop_listening(),
@@ -83,7 +82,7 @@ impl Waiting {
                         }
                     } else {
                         self.listener = Some(self.slot.room.listen());
-                        self.slot.taken.wait();
+                        self.announce();
                     }
                     self.event = Some(event);
                 }
@@ -102,7 +101,15 @@ impl Waiting {
     fn stop_listening(&mut self) {
         // Dropping a listener that was notified and not polled passes the notification on.
         if self.listener.take().is_some() {
-            self.slot.taken.stop_waiting();
+            if let Some(inlet) = self.slot.inlet() {
+                inlet.taken().stop_waiting();
+            }
+        }
+    }
+
+    fn announce(&self) {
+        if let Some(inlet) = self.slot.inlet() {
+            inlet.taken().wait();
         }
     }
 }

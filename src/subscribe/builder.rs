@@ -11,9 +11,10 @@ use super::handler::{AsyncBody, HandlerResult, InlineBody, Predicate, SyncBody};
 use super::hub::{Hub, MAX_CAPACITY, MAX_CONCURRENCY};
 use super::receiver::{Doorbell, Receiver};
 use super::subscription::Subscription;
-use crate::dispatch::{DeliveryMode, Filter, Sink, Slot, Spec, SubscriptionKind};
+use crate::dispatch::{Consumer, DeliveryMode, Filter, Sink, Slot, Spec, SubscriptionKind};
 use crate::error::{HandlerError, SubscribeError};
 use crate::pattern::TopicPattern;
+use crate::queue::Ring;
 use crate::worker::{Body, Lane, LaneTask, Lanes, Place, Pool, Spawn, Spawned};
 
 /// Where a subscription begins.
@@ -185,8 +186,12 @@ impl<E: Delivered> Subscribe<E> {
     where
         F: Fn(&Arc<Slot>, &E) -> Result<(), HandlerError> + Send + Sync + 'static,
     {
-        self.finish(SubscriptionKind::Inline, |_, _, _| Sink::Inline(Box::new(InlineBody::new(call))), None)
-            .map(|(hub, slot)| Subscription::new(hub, slot))
+        self.finish(
+            SubscriptionKind::Inline,
+            |_, _, _| (Sink::Inline(Box::new(InlineBody::new(call))), None),
+            None,
+        )
+        .map(|(hub, slot)| Subscription::new(hub, slot))
     }
 
     /// Runs the handler on the bus's worker pool, which is started if this is the first that needs it.
@@ -222,8 +227,8 @@ impl<E: Delivered> Subscribe<E> {
     {
         let call = Arc::new(call);
         let pool = self.workers()?;
-        self.lanes(SubscriptionKind::Pooled, &Runner::Pool(pool), move || {
-            Box::new(SyncBody::new(Arc::clone(&call)))
+        self.lanes(SubscriptionKind::Pooled, &Runner::Pool(pool), move |queue| {
+            Box::new(SyncBody::new(Arc::clone(&call), queue))
         })
     }
 
@@ -270,7 +275,9 @@ impl<E: Delivered> Subscribe<E> {
             Some(spawn) => Runner::Spawn(Arc::clone(spawn)),
             None => Runner::Pool(self.workers()?),
         };
-        self.lanes(SubscriptionKind::Async, &runner, move || Box::new(AsyncBody::new(Arc::clone(&call))))
+        self.lanes(SubscriptionKind::Async, &runner, move |queue| {
+            Box::new(AsyncBody::new(Arc::clone(&call), queue))
+        })
     }
 
     /// Hands out a receiver to pull the events from.
@@ -279,11 +286,11 @@ impl<E: Delivered> Subscribe<E> {
     ///
     /// As [`handle_inline`](Self::handle_inline).
     pub fn receiver(self) -> Result<Receiver<E>, SubscribeError> {
-        let doorbell = Doorbell::default();
-        let bell = doorbell.clone();
-        let (hub, slot) =
-            self.finish(SubscriptionKind::Receiver, |_, _, _| Sink::Queue(Box::new(bell)), None)?;
-        Ok(Receiver::new(Subscription::new(hub, slot), doorbell))
+        let (doorbell, queue) = (Doorbell::default(), self.queue());
+        let (bell, inlet) = (doorbell.clone(), Arc::clone(&queue));
+        let sink = |_: &_, _: &_, _| (Sink::Queue(inlet), Some(Box::new(bell) as Box<dyn Consumer>));
+        let (hub, slot) = self.finish(SubscriptionKind::Receiver, sink, None)?;
+        Ok(Receiver::new(Subscription::new(hub, slot), queue, doorbell))
     }
 
     /// The worker pool; but what is wrong with the rest is said first, and starts no thread.
@@ -328,17 +335,20 @@ impl<E: Delivered> Subscribe<E> {
         self,
         kind: SubscriptionKind,
         runner: &Runner,
-        body: impl Fn() -> Box<dyn Body>,
+        body: impl Fn(Arc<Ring<E>>) -> Box<dyn Body>,
     ) -> Result<Subscription, SubscribeError> {
         let mut tasks = Vec::new();
+        let queue = self.queue();
         let (hub, slot) = self.finish(
             kind,
             |weak, spec, number| {
-                let lanes = (0..spec.concurrency)
-                    .map(|index| Lane::new(weak.clone(), body(), runner.place(), number.wrapping_add(index)));
-                let lanes: Box<[_]> = lanes.collect();
+                let lane = |index| {
+                    let home = number.wrapping_add(index);
+                    Lane::new(weak.clone(), body(Arc::clone(&queue)), runner.place(), home)
+                };
+                let lanes: Box<[_]> = (0..spec.concurrency).map(lane).collect();
                 tasks.extend(lanes.iter().cloned());
-                Sink::Queue(Box::new(Lanes(lanes)))
+                (Sink::Queue(queue), Some(Box::new(Lanes(lanes)) as Box<dyn Consumer>))
             },
             Some(()),
         )?;
@@ -350,11 +360,16 @@ impl<E: Delivered> Subscribe<E> {
         Ok(Subscription::new(hub, slot))
     }
 
+    /// The queue of the subscription, which costs a few words until it is used.
+    fn queue(&self) -> Arc<Ring<E>> {
+        Arc::new(Ring::new(self.capacity))
+    }
+
     /// Checks everything, makes the slot and enters it in the table.
     fn finish(
         mut self,
         kind: SubscriptionKind,
-        sink: impl FnOnce(&std::sync::Weak<Slot>, &Spec, usize) -> Sink,
+        sink: impl FnOnce(&std::sync::Weak<Slot>, &Spec, usize) -> (Sink, Option<Box<dyn Consumer>>),
         lanes: Option<()>,
     ) -> Result<(Arc<Hub>, Arc<Slot>), SubscribeError> {
         self.check()?;

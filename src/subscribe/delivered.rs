@@ -2,7 +2,7 @@
 
 use std::any::TypeId;
 
-use crate::dispatch::Passing;
+use crate::dispatch::{Passing, Queued};
 use crate::event::{AnyEvent, Event, Head};
 
 mod sealed {
@@ -13,7 +13,7 @@ mod sealed {
 
 /// What a subscription hands to its handler: an [`Event<T>`] or an [`AnyEvent`]. Not to be implemented
 /// elsewhere.
-pub trait Delivered: sealed::Sealed + Send + Sync + Sized + 'static {
+pub trait Delivered: sealed::Sealed + Clone + Send + Sync + Sized + 'static {
     #[doc(hidden)]
     fn wants() -> Option<Wanted>;
     #[doc(hidden)]
@@ -21,7 +21,33 @@ pub trait Delivered: sealed::Sealed + Send + Sync + Sized + 'static {
     #[doc(hidden)]
     fn take(event: AnyEvent) -> Option<Self>;
     #[doc(hidden)]
+    fn erase(self) -> AnyEvent;
+    #[doc(hidden)]
     fn parts(&self) -> EventParts<'_>;
+}
+
+/// A queue holds events in the form in which they are handed out.
+impl<E: Delivered> Queued for E {
+    #[inline]
+    fn share(event: &Passing<'_>) -> Option<Self> {
+        E::look(&PassingEvent(event)).cloned()
+    }
+
+    fn from_any(event: AnyEvent) -> Self {
+        match E::take(event) {
+            Some(event) => event,
+            None => unreachable!("an event that the queue was offered before"),
+        }
+    }
+
+    fn into_any(self) -> AnyEvent {
+        self.erase()
+    }
+
+    #[inline]
+    fn head(&self) -> &Head {
+        self.parts().0
+    }
 }
 
 /// The payload type that a subscription wants. Opaque.
@@ -56,6 +82,10 @@ impl<T: Send + Sync + 'static> Delivered for Event<T> {
         event.downcast_judged()
     }
 
+    fn erase(self) -> AnyEvent {
+        self.into_any()
+    }
+
     #[inline]
     fn parts(&self) -> EventParts<'_> {
         EventParts(self.head())
@@ -75,6 +105,10 @@ impl Delivered for AnyEvent {
     #[inline]
     fn take(event: AnyEvent) -> Option<Self> {
         Some(event)
+    }
+
+    fn erase(self) -> AnyEvent {
+        self
     }
 
     #[inline]

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::delivered::{Delivered, PassingEvent};
-use crate::dispatch::{Filter, InlineHandler, Passing, Slot, Timing};
+use crate::dispatch::{Filter, InlineHandler, Next, Passing, Slot, Timing};
 use crate::error::HandlerError;
-use crate::event::AnyEvent;
 use crate::guard::{drop_guarded, guarded};
-use crate::worker::Body;
+use crate::queue::Ring;
+use crate::worker::{Body, Step};
 
 mod sealed {
     pub trait Sealed {}
@@ -90,15 +90,15 @@ impl<E: Delivered, F: Fn(&E) -> bool + Send + Sync> Filter for Predicate<E, F> {
     }
 }
 
-/// A closure on a worker. One for each lane; the closure is shared.
+/// A closure on a worker. One for each lane; the closure and the queue are shared.
 pub(crate) struct SyncBody<E, F> {
     call: Arc<F>,
-    event: PhantomData<fn(&E)>,
+    queue: Arc<Ring<E>>,
 }
 
 impl<E, F> SyncBody<E, F> {
-    pub(crate) fn new(call: Arc<F>) -> Self {
-        Self { call, event: PhantomData }
+    pub(crate) fn new(call: Arc<F>, queue: Arc<Ring<E>>) -> Self {
+        Self { call, queue }
     }
 }
 
@@ -108,11 +108,15 @@ where
     F: Fn(&Arc<Slot>, &E) -> Result<(), HandlerError> + Send + Sync,
 {
     #[inline]
-    fn start(&mut self, slot: &Arc<Slot>, event: AnyEvent, _cx: &mut Context<'_>) -> Poll<()> {
-        let Some(event) = E::take(event) else { unreachable!("{JUDGED}") };
+    fn step(&mut self, slot: &Arc<Slot>, _cx: &mut Context<'_>) -> Step {
+        let event = match slot.take(&self.queue) {
+            Next::Event(event) => event,
+            other => return Step::from(&other),
+        };
+        slot.wake_next_lane();
         slot.run(event.parts().0, || (self.call)(slot, &event));
         drop_guarded(event);
-        Poll::Ready(())
+        Step::Handled
     }
 
     fn resume(&mut self, _slot: &Arc<Slot>, _cx: &mut Context<'_>) -> Poll<()> {
@@ -130,15 +134,15 @@ where
 /// that handling an event allocates nothing.
 pub(crate) struct AsyncBody<E, F, Fut> {
     call: Arc<F>,
+    queue: Arc<Ring<E>>,
     future: Pin<Box<Option<Fut>>>,
     /// The event of the pending future, and when its handler started.
-    current: Option<(AnyEvent, Timing)>,
-    event: PhantomData<fn(E)>,
+    current: Option<(E, Timing)>,
 }
 
-impl<E, F, Fut> AsyncBody<E, F, Fut> {
-    pub(crate) fn new(call: Arc<F>) -> Self {
-        Self { call, future: Box::pin(None), current: None, event: PhantomData }
+impl<E: Delivered, F, Fut> AsyncBody<E, F, Fut> {
+    pub(crate) fn new(call: Arc<F>, queue: Arc<Ring<E>>) -> Self {
+        Self { call, queue, future: Box::pin(None), current: None }
     }
 
     /// Ends the current event.
@@ -146,7 +150,7 @@ impl<E, F, Fut> AsyncBody<E, F, Fut> {
         // The future first: what it holds is gone when the event counts as handled.
         guarded(|| self.future.as_mut().set(None));
         if let Some((event, timing)) = self.current.take() {
-            slot.finish(event.head(), &timing, result);
+            slot.finish(event.parts().0, &timing, result);
             drop_guarded(event);
         }
     }
@@ -159,18 +163,22 @@ where
     Fut: Future<Output = R> + Send,
     R: HandlerResult,
 {
-    fn start(&mut self, slot: &Arc<Slot>, event: AnyEvent, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(typed) = E::take(event.clone()) else { unreachable!("{JUDGED}") };
-        self.current = Some((event, Timing::start(slot)));
+    fn step(&mut self, slot: &Arc<Slot>, cx: &mut Context<'_>) -> Step {
+        let event = match slot.take(&self.queue) {
+            Next::Event(event) => event,
+            other => return Step::from(&other),
+        };
+        slot.wake_next_lane();
+        self.current = Some((event.clone(), Timing::start(slot)));
         // The closure before its first await is the application's code too.
-        match catch_unwind(AssertUnwindSafe(|| (self.call)(slot, typed))) {
+        match catch_unwind(AssertUnwindSafe(|| (self.call)(slot, event))) {
             Ok(future) => {
                 self.future.as_mut().set(Some(future));
-                self.resume(slot, cx)
+                if self.resume(slot, cx).is_pending() { Step::Pending } else { Step::Handled }
             }
             Err(payload) => {
                 self.end(slot, Err(HandlerError::panicked(payload)));
-                Poll::Ready(())
+                Step::Handled
             }
         }
     }

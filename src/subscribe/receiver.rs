@@ -21,7 +21,7 @@ use super::delivered::Delivered;
 use super::subscription::Subscription;
 use crate::dispatch::{Consumer, Next};
 use crate::error::{RecvError, RecvTimeoutError, TryRecvError};
-use crate::event::AnyEvent;
+use crate::queue::Ring;
 use crate::sync::clock::Deadline;
 use crate::sync::coop;
 use crate::sync::park::{Timed, Wait, block_on};
@@ -61,13 +61,13 @@ impl Consumer for Doorbell {
 #[must_use = "dropping a receiver cancels its subscription"]
 pub struct Receiver<E: Delivered> {
     subscription: Subscription,
+    queue: Arc<Ring<E>>,
     bell: Doorbell,
-    event: PhantomData<fn() -> E>,
 }
 
 impl<E: Delivered> Receiver<E> {
-    pub(crate) fn new(subscription: Subscription, bell: Doorbell) -> Self {
-        Self { subscription, bell, event: PhantomData }
+    pub(crate) fn new(subscription: Subscription, queue: Arc<Ring<E>>, bell: Doorbell) -> Self {
+        Self { subscription, queue, bell }
     }
 
     /// Returns the handle of the subscription: statistics, cancel, drain.
@@ -96,13 +96,12 @@ impl<E: Delivered> Receiver<E> {
     pub fn try_recv(&mut self) -> Result<E, TryRecvError> {
         let slot = self.subscription.slot();
         loop {
-            return match slot.take() {
+            return match slot.take(&self.queue) {
                 Next::Event(event) => {
-                    let event = typed::<E>(event);
                     slot.handed_over(event.parts().0);
                     // Who drains waits for the last event to be taken, and this may have been it. While
                     // more is booked, it was not.
-                    if slot.queued() == 0 {
+                    if self.queue.len() == 0 {
                         slot.after_run();
                     }
                     Ok(event)
@@ -236,14 +235,6 @@ impl<E: Delivered> Receiver<E> {
                 },
             }
         }
-    }
-}
-
-/// A queue holds only events that were judged to be of the receiver's type.
-fn typed<E: Delivered>(event: AnyEvent) -> E {
-    match E::take(event) {
-        Some(event) => event,
-        None => unreachable!("a receiver's queue holds events of its type"),
     }
 }
 

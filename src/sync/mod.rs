@@ -8,7 +8,7 @@
 //! | [`atomic`] | the atomics |
 //! | [`Mutex`] | a lock that does not poison |
 //! | [`snapshot`] | a shared pointer that readers load without a lock (`ArcSwap`) |
-//! | [`ring`] | a bounded queue, allocated on its first push (`ArrayQueue`) |
+//! | [`cell`] | a cell that loom watches |
 //! | [`ready`] | an unbounded queue of what is ready to run (`SegQueue`) |
 //! | [`parker`] | puts one thread to sleep and wakes it |
 //! | [`park`] | one wait for threads and tasks, with a deadline |
@@ -24,12 +24,12 @@
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub(crate) mod cell;
 pub(crate) mod clock;
 pub(crate) mod coop;
 pub(crate) mod park;
 pub(crate) mod parker;
 pub(crate) mod ready;
-pub(crate) mod ring;
 pub(crate) mod snapshot;
 #[cfg_attr(loom, path = "timer_loom.rs")]
 pub(crate) mod timer;
@@ -61,8 +61,8 @@ pub(crate) mod atomic {
     #[cfg(loom)]
     pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
-    /// For statistics that order nothing and that no protocol reads: of `std` under loom too, so that
-    /// they may be made late and cost a model no step.
+    /// For what a model counts beside its protocol: of `std`, so that it costs the model no step.
+    #[cfg(all(test, loom))]
     pub(crate) type FigureU32 = std::sync::atomic::AtomicU32;
 }
 

@@ -24,7 +24,6 @@ use std::task::{Context, Poll, Wake, Waker};
 use super::spawn::Spawned;
 use super::{Pool, Task, Worker};
 use crate::dispatch::{Consumer, Next, Occupied, Running, Slot};
-use crate::event::AnyEvent;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU8, Ordering};
 
@@ -48,8 +47,8 @@ const FAIR_BATCH: usize = 16;
 
 /// The part of a lane that knows its handler.
 pub(crate) trait Body: Send {
-    /// Handles an event. Pending: the handler's future has to be polled on with `resume`.
-    fn start(&mut self, slot: &Arc<Slot>, event: AnyEvent, cx: &mut Context<'_>) -> Poll<()>;
+    /// Takes the next event, if there is one, and handles it.
+    fn step(&mut self, slot: &Arc<Slot>, cx: &mut Context<'_>) -> Step;
 
     /// Polls a handler's future on.
     fn resume(&mut self, slot: &Arc<Slot>, cx: &mut Context<'_>) -> Poll<()>;
@@ -59,6 +58,30 @@ pub(crate) trait Body: Send {
 
     /// Drops a pending future and counts it as failed: nobody will poll it again.
     fn abandon(&mut self, slot: &Arc<Slot>);
+}
+
+/// What one step of a lane came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// An event was taken, and its handler has ended.
+    Handled,
+    /// An event was taken, and its handler's future has to be polled on with `resume`.
+    Pending,
+    Empty,
+    Paused,
+    Cancelled,
+}
+
+impl<E> From<&Next<E>> for Step {
+    /// The step that finds this, and handles it if it is an event.
+    fn from(next: &Next<E>) -> Self {
+        match next {
+            Next::Event(_) => Self::Handled,
+            Next::Empty => Self::Empty,
+            Next::Paused => Self::Paused,
+            Next::Cancelled => Self::Cancelled,
+        }
+    }
 }
 
 /// One unit of a subscription's concurrency.
@@ -140,11 +163,8 @@ impl Lane {
         let waker = Waker::from(Arc::clone(self));
         let mut cx = Context::from_waker(&waker);
         let mut handled = 0;
-        let mut pending = body.is_busy();
+        let mut pending = body.is_busy() && body.resume(&slot, &mut cx).is_pending();
         loop {
-            if pending {
-                pending = body.resume(&slot, &mut cx).is_pending();
-            }
             if pending {
                 *self.body.lock() = Some(body);
                 if self.change(RUNNING, WAITING) {
@@ -154,20 +174,19 @@ impl Lane {
                 self.state.store(RUNNING, Ordering::Release);
                 let Some(again) = self.body.lock().take() else { return Stopped::Ended };
                 body = again;
+                pending = body.resume(&slot, &mut cx).is_pending();
                 continue;
             }
             if handled >= BATCH || (handled >= FAIR_BATCH && others_wait()) {
                 return self.give_way(body);
             }
-            match slot.take() {
-                Next::Event(event) => {
+            match body.step(&slot, &mut cx) {
+                Step::Handled => handled += 1,
+                Step::Pending => {
                     handled += 1;
-                    if slot.spec.concurrency > 1 && slot.queued() > 0 {
-                        slot.wake_consumer();
-                    }
-                    pending = body.start(&slot, event, &mut cx).is_pending();
+                    pending = true;
                 }
-                Next::Paused => {
+                Step::Paused => {
                     if slot.park() {
                         *self.body.lock() = Some(body);
                         self.state.swap(IDLE, Ordering::AcqRel);
@@ -180,11 +199,11 @@ impl Lane {
                 }
                 // Where events came, more will come: to rest and be woken costs more than to look again
                 // after the others had their turn.
-                Next::Empty if handled > 0 => return self.give_way(body),
-                Next::Empty | Next::Cancelled => {
+                Step::Empty if handled > 0 => return self.give_way(body),
+                Step::Empty | Step::Cancelled => {
                     if !slot.rest() {
-                        // Booked and not there: somebody is between two steps. Others first.
-                        if slot.is_ring_empty() {
+                        // Claimed and not there: its publisher is between two steps. Others first.
+                        if !slot.has_next() {
                             return self.give_way(body);
                         }
                         continue;

@@ -11,10 +11,10 @@ use std::task::{Context, Poll, Waker};
 use loom::sync::atomic::AtomicBool;
 use loom::thread::{JoinHandle, spawn, yield_now};
 
-use super::lane::{Body, Lane, Lanes, Place, Stopped};
+use super::lane::{Body, Lane, Lanes, Place, Step, Stopped};
 use super::spawn::{LaneTask, Spawned};
-use crate::dispatch::models::support::{Figure, close_account, publish, slot, spec, waker};
-use crate::dispatch::{DeliveryMode, Quiet, Sink, Slot};
+use crate::dispatch::models::support::{Figure, close_account, ends, publish, slot, spec, waker};
+use crate::dispatch::{DeliveryMode, Next, Quiet, Slot};
 use crate::event::{AnyEvent, DropReason};
 use crate::sync::Mutex;
 use crate::sync::atomic::Ordering;
@@ -23,12 +23,17 @@ use crate::sync::atomic::Ordering;
 struct AtOnce<F>(F);
 
 impl<F: Fn() + Send> Body for AtOnce<F> {
-    fn start(&mut self, slot: &Arc<Slot>, event: AnyEvent, _cx: &mut Context<'_>) -> Poll<()> {
+    fn step(&mut self, slot: &Arc<Slot>, _cx: &mut Context<'_>) -> Step {
+        let event = match slot.take_any() {
+            Next::Event(event) => event,
+            other => return Step::from(&other),
+        };
+        slot.wake_next_lane();
         slot.run(event.head(), || {
             (self.0)();
             Ok(())
         });
-        Poll::Ready(())
+        Step::Handled
     }
 
     fn resume(&mut self, _slot: &Arc<Slot>, _cx: &mut Context<'_>) -> Poll<()> {
@@ -51,7 +56,7 @@ fn lanes<B: Body + 'static>(count: usize, body: impl Fn() -> B) -> (Arc<Slot>, V
         lanes = (0..count)
             .map(|home| Lane::new(weak.clone(), Box::new(body()), Place::Spawned(Spawned::default()), home))
             .collect();
-        Sink::Queue(Box::new(Lanes(lanes.iter().cloned().collect())))
+        ends(2, Lanes(lanes.iter().cloned().collect()))
     });
     (slot, lanes)
 }
@@ -142,8 +147,8 @@ fn l1_two_pauses_against_a_lane_that_parks() {
 
 /// Two lanes are run while a second event comes: each event is handled once.
 ///
-/// Broken by a `Gate::rest` that looks first and clears ACTIVE in a second step, and by lanes that take no
-/// turns (the count of one handler's end is lost: it is made for one at a time).
+/// Broken by a `Gate::rest` that looks first and clears ACTIVE in a second step, and by an `exclusive` that is
+/// true for two lanes (the count of one handler's end is lost: it is made for one at a time).
 #[test]
 fn o2_two_lanes_share_the_events() {
     loom::model(|| {
@@ -220,9 +225,12 @@ impl Signal {
 struct Awaits(Arc<Signal>, Option<AnyEvent>);
 
 impl Body for Awaits {
-    fn start(&mut self, slot: &Arc<Slot>, event: AnyEvent, cx: &mut Context<'_>) -> Poll<()> {
-        self.1 = Some(event);
-        self.resume(slot, cx)
+    fn step(&mut self, slot: &Arc<Slot>, cx: &mut Context<'_>) -> Step {
+        match slot.take_any() {
+            Next::Event(event) => self.1 = Some(event),
+            other => return Step::from(&other),
+        }
+        if self.resume(slot, cx).is_pending() { Step::Pending } else { Step::Handled }
     }
 
     fn resume(&mut self, slot: &Arc<Slot>, cx: &mut Context<'_>) -> Poll<()> {

@@ -6,9 +6,7 @@ use std::task::Context;
 use loom::sync::atomic::AtomicBool;
 use loom::thread::spawn;
 
-use super::support::{
-    Figure, close_account, inline, publish, publish_with, push_then, queue, serve, take_one, waker,
-};
+use super::support::{Figure, close_account, inline, publish, publish_with, queue, serve, take_one, waker};
 use crate::dispatch::slot::DeliveryMode;
 use crate::dispatch::{Next, Quiet};
 use crate::event::{Completion, DropReason, Extras};
@@ -17,7 +15,7 @@ use crate::sync::atomic::Ordering;
 /// An event is published while the subscription is cancelled: it is not offered, or it is counted as
 /// dropped; nothing stays in the queue, and the payload is dropped.
 ///
-/// Broken by a `book_late` that does not empty the queue of a cancelled slot.
+/// Broken by a `discard` that does not wait for the publisher which has claimed a place and not yet filled it.
 #[test]
 fn c1_a_publish_against_a_cancel() {
     loom::model(|| {
@@ -35,20 +33,21 @@ fn c1_a_publish_against_a_cancel() {
     });
 }
 
-/// A consumer takes while somebody cancels, waits, and a late publisher (one that passed the gate before
-/// the cancellation) pushes: after the wait no handler starts.
+/// A consumer takes an event while somebody cancels and looks whether all is quiet: after that no handler
+/// starts.
 ///
-/// Broken by a `TakenView::is_plain` that does not look at CANCELLED (the late event is started).
+/// Broken by a `may_pop` that does not look at CANCELLED, and by a `pop` that looks and takes in two steps.
 #[test]
 fn v3_no_handler_starts_after_cancel_and_wait() {
     loom::model(|| {
         let (slot, _bell) = queue(2, DeliveryMode::Drop);
         let over = Arc::new(AtomicBool::new(false));
+        publish(&slot, 1_u64);
         let consumer = {
             let (slot, over) = (Arc::clone(&slot), Arc::clone(&over));
             spawn(move || {
                 let mut late = false;
-                if let Next::Event(event) = slot.take() {
+                if let Next::Event(event) = slot.take_any() {
                     slot.run(event.head(), || {
                         late = over.load(Ordering::Relaxed);
                         Ok(())
@@ -58,11 +57,12 @@ fn v3_no_handler_starts_after_cancel_and_wait() {
             })
         };
         slot.cancel(DropReason::Cancelled);
-        assert!(slot.is_quiet(0));
-        over.store(true, Ordering::Relaxed);
-        push_then(&slot, 1_u64, || {});
+        if slot.is_quiet(0) {
+            over.store(true, Ordering::Relaxed);
+        }
         assert!(!consumer.join().expect("consumer"), "a handler ran after the end");
-        close_account(slot, 1, 0);
+        let handled = slot.ledger().delivered;
+        close_account(slot, 1, handled);
     });
 }
 
@@ -86,7 +86,7 @@ fn v3_no_handler_starts_after_a_complete_drain() {
             let (slot, over) = (Arc::clone(&slot), Arc::clone(&over));
             spawn(move || {
                 let mut late = false;
-                if let Next::Event(event) = slot.take() {
+                if let Next::Event(event) = slot.take_any() {
                     slot.run(event.head(), || {
                         late = over.load(Ordering::Relaxed);
                         Ok(())
@@ -116,7 +116,7 @@ fn v3_a_wait_for_the_last_handler_ends() {
     loom::model(|| {
         let (slot, _bell) = queue(2, DeliveryMode::Drop);
         publish(&slot, 1_u64);
-        let Next::Event(event) = slot.take() else { panic!("it is queued") };
+        let Next::Event(event) = slot.take_any() else { panic!("it is queued") };
         let consumer = {
             let slot = Arc::clone(&slot);
             spawn(move || {
@@ -174,13 +174,12 @@ fn v3_an_inline_handler_against_cancel_and_wait() {
     });
 }
 
-/// The subscription is paused and cancelled while the consumer has an event in its hand: it is not kept
-/// aside, and counted once.
+/// The subscription is paused and cancelled while the consumer takes: the event is not kept, and counted
+/// once.
 ///
-/// Broken by a `look` that does not see, after it has put an event aside, that all was cancelled
-/// meanwhile.
+/// Broken by a `discard` that heeds the pause.
 #[test]
-fn v3_a_cancel_against_an_event_that_is_put_aside() {
+fn v3_a_cancel_in_a_pause_against_a_take() {
     loom::model(|| {
         let drops = Figure::default();
         let (slot, _bell) = queue(2, DeliveryMode::Drop);
@@ -285,7 +284,7 @@ fn c1_a_budget_of_one_against_a_late_push() {
         let bell = super::support::Bell::default();
         let mut spec = super::support::spec(&["t"], 2, DeliveryMode::Drop);
         spec.budget = 1;
-        let slot = super::support::slot(spec, |_| crate::dispatch::Sink::Queue(Box::new(bell)));
+        let slot = super::support::slot(spec, |_| super::support::ends(2, bell));
         publish(&slot, drops.payload(1));
         let publisher = {
             let (slot, payload) = (Arc::clone(&slot), drops.payload(2));

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use loom::thread::spawn;
 
-use super::support::{Figure, close_account, publish, push, queue, serve, serve_woken, slot, spec, take_one};
-use crate::dispatch::slot::{DeliveryMode, Sink, Slot};
+use super::support::{
+    Figure, close_account, ends, publish, push, queue, serve, serve_woken, slot, spec, take_one,
+};
+use crate::dispatch::slot::{DeliveryMode, Slot};
 use crate::event::DropReason;
 
 /// An event is pushed while the consumer comes to the end of the queue: it does not rest over it.
@@ -59,7 +61,7 @@ fn o1_two_publishers_and_a_consumer() {
 /// One pushes while another takes and closes. Whoever was told "queued" is handled, for a close lets the
 /// queue run empty; whoever was not is counted or knows that it was not offered.
 ///
-/// Broken by a publisher that leaves it at its booking when it finds the gate closed by then.
+/// Broken by a `push` that looks at the gate once, and not in the same step in which it claims its place.
 #[test]
 fn s2_push_take_and_close() {
     loom::model(|| {
@@ -81,7 +83,7 @@ fn s2_push_take_and_close() {
 /// A push displaces the oldest event while the consumer takes it, or the newer one. The account is
 /// exact, and every payload is dropped once.
 ///
-/// Broken by a `push_displacing` that does not book the displaced event as taken.
+/// Broken by a `displace` that does not count the displaced event.
 #[test]
 fn c4_a_displacing_push_against_a_take() {
     loom::model(|| {
@@ -103,11 +105,10 @@ fn c4_a_displacing_push_against_a_take() {
     });
 }
 
-/// A pause comes and goes while the consumer takes: the event that was put aside keeps its place, and a
-/// consumer that parked is woken.
+/// A pause comes and goes while the consumer takes: what is queued keeps its order, and a consumer that
+/// parked is woken.
 ///
-/// Broken by a `TakenView::may_pop` that does not look at ASIDE (the second event overtakes), by a
-/// `park` that does not look whether the pause is over, and by a `resume` that forgets PARKED.
+/// Broken by a `park` that does not look whether the pause is over, and by a `resume` that forgets PARKED.
 #[test]
 fn o3_a_pause_against_a_take() {
     loom::model(|| {
@@ -131,8 +132,7 @@ fn o3_a_pause_against_a_take() {
 /// Two consumers of one queue (the lanes of a subscription with concurrency 2) take while it is
 /// paused: if the second event started, the first did, and each starts once.
 ///
-/// Broken by lanes that do not take turns: one has popped the first event and not booked it, the other
-/// starts the second, and then the pause puts the first aside.
+/// Broken by a `pop` that claims its number with an addition, and gives it back if it finds the pause then.
 #[test]
 fn o2_two_lanes_start_events_in_their_order() {
     loom::model(|| {
@@ -164,13 +164,13 @@ fn o2_two_lanes_start_events_in_their_order() {
 fn two_lanes() -> Arc<Slot> {
     let mut spec = spec(&["t"], 2, DeliveryMode::Drop);
     spec.concurrency = 2;
-    slot(spec, |_| Sink::Queue(Box::new(super::support::Bell::default())))
+    slot(spec, |_| ends(2, super::support::Bell::default()))
 }
 
 /// Two consumers and two events, and a cancellation: each event starts at most once, what does not start
 /// is counted, every payload is dropped once.
 ///
-/// Broken by a `discard_queue` that does not book what it takes out.
+/// Broken by a `discard_queue` that does not count what it takes out.
 #[test]
 fn c1_two_lanes_against_a_cancel() {
     loom::model(|| {

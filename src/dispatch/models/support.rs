@@ -4,7 +4,6 @@ use std::panic::Location;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 
-use crate::dispatch::offer::Push;
 use crate::dispatch::passing::Passing;
 use crate::dispatch::slot::{
     Consumer, DeliveryMode, InlineHandler, Sink, Slot, SlotParts, Spec, SubscriptionKind,
@@ -12,6 +11,7 @@ use crate::dispatch::slot::{
 use crate::dispatch::{Hooks, Next, Pass, Patience, Receipt, Roster, SubscriberList, TopicTable};
 use crate::event::{AnyEvent, DropReason, Event, Extras, PayloadKind};
 use crate::pattern::TopicPattern;
+use crate::queue::{Refused, Ring};
 use crate::sync::atomic::{FigureU32, Ordering};
 use crate::sync::clock::Stamp;
 use crate::sync::thread::yield_now;
@@ -78,6 +78,14 @@ impl Consumer for Bell {
     }
 }
 
+/// Where the events of a slot go, and who takes them there.
+pub(crate) type Ends = (Sink, Option<Box<dyn Consumer>>);
+
+/// A queue and its consumer.
+pub(crate) fn ends(capacity: usize, consumer: impl Consumer + 'static) -> Ends {
+    (Sink::Queue(Arc::new(Ring::<AnyEvent>::new(capacity))), Some(Box::new(consumer)))
+}
+
 /// What becomes of a queue in a model, but for its consumer.
 pub(crate) fn spec(patterns: &[&str], capacity: usize, mode: DeliveryMode) -> Spec {
     Spec {
@@ -96,7 +104,7 @@ pub(crate) fn spec(patterns: &[&str], capacity: usize, mode: DeliveryMode) -> Sp
 }
 
 /// Makes a slot that no table knows.
-pub(crate) fn slot(spec: Spec, sink: impl FnOnce(&Weak<Slot>) -> Sink) -> Arc<Slot> {
+pub(crate) fn slot(spec: Spec, sink: impl FnOnce(&Weak<Slot>) -> Ends) -> Arc<Slot> {
     slot_in(&Weak::new(), &Arc::default(), spec, sink)
 }
 
@@ -105,7 +113,7 @@ pub(crate) fn slot_in(
     table: &Weak<TopicTable>,
     roster: &Arc<Roster>,
     spec: Spec,
-    sink: impl FnOnce(&Weak<Slot>) -> Sink,
+    sink: impl FnOnce(&Weak<Slot>) -> Ends,
 ) -> Arc<Slot> {
     let hooks = Arc::new(Hooks::new(None, None));
     let parts = SlotParts { hooks, roster: Arc::clone(roster), table: Weak::clone(table) };
@@ -115,7 +123,7 @@ pub(crate) fn slot_in(
 /// A slot with a queue, and its consumer's bell.
 pub(crate) fn queue(capacity: usize, mode: DeliveryMode) -> (Arc<Slot>, Bell) {
     let bell = Bell::default();
-    (slot(spec(&["t"], capacity, mode), |_| Sink::Queue(Box::new(bell.clone()))), bell)
+    (slot(spec(&["t"], capacity, mode), |_| ends(capacity, bell.clone())), bell)
 }
 
 struct Calls<F>(F);
@@ -131,7 +139,7 @@ impl<F: Fn() + Send + Sync> InlineHandler for Calls<F> {
 pub(crate) fn inline(budget: u64, handler: impl Fn() + Send + Sync + 'static) -> Arc<Slot> {
     let mut spec = spec(&["t"], 1, DeliveryMode::Drop);
     (spec.budget, spec.kind) = (budget, SubscriptionKind::Inline);
-    slot(spec, |_| Sink::Inline(Box::new(Calls(handler))))
+    slot(spec, |_| (Sink::Inline(Box::new(Calls(handler))), None))
 }
 
 /// Publishes a payload to one slot, as far as that needs no waiting.
@@ -156,16 +164,6 @@ pub(crate) fn publish_with<T: Send + Sync + 'static>(
     outcome
 }
 
-/// The second half of a push whose first half, the look at the gate, lies in the past; `between` happens
-/// when the event is in the ring and not yet booked.
-pub(crate) fn push_then<T: Send + Sync + 'static>(slot: &Arc<Slot>, payload: T, between: impl FnOnce()) {
-    let topic = Topic::new("t").expect("a topic");
-    let event = Event::build(topic, Stamp::coarse(), PayloadKind::Local, None, payload);
-    assert!(slot.ring.push(event.into_any()).is_ok(), "the models leave room");
-    between();
-    slot.book(0);
-}
-
 /// The number of a payload.
 pub(crate) fn number(event: &AnyEvent) -> u64 {
     event.payload::<Payload>().map_or_else(|| *event.payload::<u64>().expect("a number"), |it| it.number)
@@ -173,7 +171,7 @@ pub(crate) fn number(event: &AnyEvent) -> u64 {
 
 /// Takes one event, if there is one, and handles it.
 pub(crate) fn take_one(slot: &Arc<Slot>) -> Option<u64> {
-    let Next::Event(event) = slot.take() else { return None };
+    let Next::Event(event) = slot.take_any() else { return None };
     slot.run(event.head(), || Ok(()));
     Some(number(&event))
 }
@@ -183,10 +181,10 @@ pub(crate) fn take_one(slot: &Arc<Slot>) -> Option<u64> {
 pub(crate) fn push<T: Send + Sync + 'static>(slot: &Arc<Slot>, payload: T) -> bool {
     let topic = Topic::new("t").expect("a topic");
     let event = Event::build(topic, Stamp::coarse(), PayloadKind::Local, None, payload);
-    match slot.push(event.into_any(), 0) {
-        Push::Accepted => true,
-        Push::Closed(_) => false,
-        Push::Full(_) => panic!("the models leave room"),
+    match slot.offer_kept(event.into_any()) {
+        Ok(()) => true,
+        Err(Refused::Closed(_)) => false,
+        Err(Refused::Full(_)) => panic!("the models leave room"),
     }
 }
 
@@ -195,7 +193,7 @@ pub(crate) fn push<T: Send + Sync + 'static>(slot: &Arc<Slot>, payload: T) -> bo
 pub(crate) fn serve(slot: &Arc<Slot>) -> Vec<u64> {
     let mut handled = Vec::new();
     loop {
-        match slot.take() {
+        match slot.take_any() {
             Next::Event(event) => {
                 slot.run(event.head(), || Ok(()));
                 handled.push(number(&event));
@@ -229,7 +227,9 @@ pub(crate) fn close_account(slot: Arc<Slot>, offered: u64, delivered: u64) {
     assert!(ledger.is_balanced(), "{ledger:?}");
     assert_eq!((ledger.queued, ledger.running), (0, 0), "{ledger:?}");
     assert_eq!((ledger.offered, ledger.delivered), (offered, delivered), "{ledger:?}");
-    assert_eq!(slot.taken.view().waiters(), 0, "a publisher is still announced");
+    if let Some(inlet) = slot.inlet() {
+        assert_eq!(inlet.taken().view().waiters(), 0, "a publisher is still announced");
+    }
     slot.cancel(DropReason::Cancelled);
     assert_eq!(Arc::strong_count(&slot), 1, "somebody keeps the slot");
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use loom::sync::atomic::AtomicBool;
 use loom::thread::spawn;
 
-use super::support::{Bell, slot_in, spec};
-use crate::dispatch::slot::{DeliveryMode, Sink, Slot};
+use super::support::{Bell, ends, slot_in, spec};
+use crate::dispatch::slot::{DeliveryMode, Slot};
 use crate::dispatch::{Roster, TopicTable};
 use crate::event::DropReason;
 use crate::sync::atomic::Ordering;
@@ -29,7 +29,7 @@ impl Tables {
             &Arc::downgrade(&table),
             &Arc::<Roster>::default(),
             spec(patterns, 1, DeliveryMode::Drop),
-            |_| Sink::Queue(Box::new(Bell::default())),
+            |_| ends(1, Bell::default()),
         );
         Self { table, slot }
     }

@@ -127,7 +127,8 @@ fn l2_a_waiting_publisher_against_its_deadline() {
         };
         model::pass(Duration::from_secs(1));
         // A read-modify-write: the newest count.
-        let had_room = slot.gate.view().ahead_of(slot.taken.touch()) == 0;
+        let inlet = slot.inlet().expect("a queue");
+        let had_room = inlet.gate().view().ahead_of(inlet.taken().touch()) == 0;
         let Poll::Ready(receipt) = poll(&mut waits, &waker) else { panic!("the deadline has passed") };
         consumer.join().expect("consumer");
         assert!(!had_room || receipt.queued() == 1, "room was there before");

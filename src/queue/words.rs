@@ -1,12 +1,15 @@
-//! The two words that carry a subscription's hand-over: [`Gate`] on the publishers' cache line and
-//! [`Taken`] on the consumers'.
+//! The two words of a queue: [`Gate`] on the publishers' cache line and [`Taken`] on the consumers'.
+//!
+//! Each counts the events that passed it, and holds the flags that decide whether the next one may. So a
+//! claim, "this number is mine, and the queue is open", is one step.
 //!
 //! # Orderings
 //!
 //! Every access that decides something is a read-modify-write with `AcqRel`. Read-modify-writes on
 //! one word are totally ordered, and each acquires what the earlier ones released, so the protocols
-//! below need no `SeqCst` fence and loom can check them whole. `README.md` beside this file tells
-//! the protocols; the models are in `models.rs`.
+//! need no `SeqCst` fence and loom can check them whole. `README.md` beside this file tells them.
+//!
+//! Only the ring can change the counts: what it does with its places relies on them.
 
 use crate::sync::atomic::{AtomicU64, Ordering};
 
@@ -28,6 +31,8 @@ impl Gate {
     const ACTIVE: u64 = 1 << 1;
     /// Events pass this subscription by (an inline one that is paused or in quarantine).
     const BYPASSED: u64 = 1 << 2;
+    /// The subscription has come to its end (an inline one; a queue has its mark in [`Taken`]).
+    const ENDED: u64 = 1 << 3;
     /// One accepted event.
     const ONE: u64 = 1 << 8;
 
@@ -38,16 +43,23 @@ impl Gate {
     /// Looks at the gate.
     #[inline]
     pub(crate) fn view(&self) -> GateView {
-        // Acquire: whoever sees a booking also sees the push before it.
+        // Acquire: whoever sees the mark of a closer sees what that one did before.
         GateView(self.0.load(Ordering::Acquire))
     }
 
-    /// Books one accepted event, which is in the ring already, and returns what stood here before.
+    /// Claims the next number, if nothing has changed since the look. Returns what stands here otherwise.
     #[inline]
-    pub(crate) fn book(&self) -> GateView {
-        // Release: the push comes before the booking for whoever sees the booking. Acquire: if the
-        // old value says CLOSED, what the closer did before is visible.
-        GateView(self.0.fetch_add(Self::ONE, Ordering::AcqRel))
+    pub(super) fn claim(&self, seen: GateView) -> Result<(), GateView> {
+        // AcqRel: claims, the closing and the consumer's rest are in one order. Failure, Acquire: as a look.
+        self.0
+            .compare_exchange_weak(
+                seen.0,
+                seen.0.wrapping_add(Self::ONE),
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            )
+            .map(drop)
+            .map_err(GateView)
     }
 
     /// Sets ACTIVE; true if it was this call that set it, and so has to wake the consumer.
@@ -57,9 +69,9 @@ impl Gate {
         self.0.fetch_or(Self::ACTIVE, Ordering::AcqRel) & Self::ACTIVE == 0
     }
 
-    /// Clears ACTIVE if nothing is booked beyond what was taken.
+    /// Clears ACTIVE if nothing was accepted beyond what was taken.
     ///
-    /// The comparison and the clearing are one step: a booking either comes before it, and it fails,
+    /// The comparison and the clearing are one step: a claim either comes before it, and it fails,
     /// or after it, and then that publisher finds ACTIVE clear and wakes the consumer.
     ///
     /// Returns what stood here before, or nothing.
@@ -89,9 +101,13 @@ impl Gate {
 
     /// Closes the gate; true if this call closed it.
     pub(crate) fn close(&self) -> bool {
-        // AcqRel: a publisher that books after this sees that the subscription is closing; one that
-        // booked before has its push visible to the closer.
+        // AcqRel: no number is claimed after this; those claimed before are visible to the closer.
         self.0.fetch_or(Self::CLOSED, Ordering::AcqRel) & Self::CLOSED == 0
+    }
+
+    /// Notes the end of an inline subscription; true if this call did.
+    pub(crate) fn end(&self) -> bool {
+        self.0.fetch_or(Self::ENDED, Ordering::AcqRel) & Self::ENDED == 0
     }
 
     pub(crate) fn bypass(&self) {
@@ -131,8 +147,8 @@ impl GateView {
 
     /// How many accepted events have not been taken: what is queued.
     ///
-    /// Negative for a moment when a consumer took an event whose publisher stands between its push
-    /// and its booking. The difference is kept in 36 bits, which 2^35 queued events would overflow.
+    /// Negative if the look at this word is older than the one at the other. The difference is kept in 36
+    /// bits, which 2^35 queued events would overflow.
     #[inline]
     pub(crate) fn ahead_of(self, taken: TakenView) -> i64 {
         // Both counts at the top of their words: the sign of the difference comes out by itself.
@@ -141,8 +157,7 @@ impl GateView {
     }
 }
 
-/// The consumers' word: how many events were taken out, how many publishers wait for room, and three
-/// flags.
+/// The consumers' word: how many events were taken out, how many publishers wait for room, and flags.
 ///
 /// Bits 28.. count the events taken, modulo 2^36: only differences to the gate matter, and a queue
 /// holds fewer than 2^32. Bits 4..28 count the waiting publishers.
@@ -160,8 +175,6 @@ impl Taken {
     const PAUSED: u64 = 1 << 1;
     /// The consumer stopped because of PAUSED and waits for `resume` to start it again.
     const PARKED: u64 = 1 << 2;
-    /// An event was put aside because of a pause; it goes before the ring.
-    const ASIDE: u64 = 1 << 3;
     /// One waiting publisher.
     const WAITER: u64 = 1 << 4;
     const WAITERS: u64 = ((1 << 24) - 1) << 4;
@@ -179,32 +192,27 @@ impl Taken {
         TakenView(self.0.load(Ordering::Acquire))
     }
 
-    /// Books one event that was popped, and returns what stood here before: whether it may be
-    /// handled, and whether publishers wait for the room that it leaves.
+    /// Claims the next number, if nothing has changed since the look: neither flags nor waiting publishers.
+    /// Returns what stands here otherwise.
     #[inline]
-    pub(crate) fn take(&self) -> TakenView {
-        // Release: a publisher that announces itself later (`wait`) sees the pop. Acquire: if
-        // CANCELLED was set before, the canceller may have returned, and no handler starts.
-        TakenView(self.0.fetch_add(1 << Self::COUNT_SHIFT, Ordering::AcqRel))
-    }
-
-    /// Takes back a `take`: the event has been put aside, and counts as queued again. The view is
-    /// what stands here now.
-    pub(crate) fn put_aside(&self) -> TakenView {
-        // One step for both: minus one event, plus the flag (which is clear: one event at a time).
-        let change = Self::ASIDE.wrapping_sub(1 << Self::COUNT_SHIFT);
-        TakenView(self.0.fetch_add(change, Ordering::AcqRel).wrapping_add(change))
-    }
-
-    /// The event that was put aside has been fetched.
-    pub(crate) fn fetched(&self) {
-        self.0.fetch_and(!Self::ASIDE, Ordering::AcqRel);
+    pub(super) fn claim(&self, seen: TakenView) -> Result<(), TakenView> {
+        // Release: a publisher that announces itself later (`wait`) sees that there is room. Acquire: no
+        // number is claimed after CANCELLED or PAUSED. Failure, Acquire: as a look.
+        self.0
+            .compare_exchange_weak(
+                seen.0,
+                seen.0.wrapping_add(1 << Self::COUNT_SHIFT),
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            )
+            .map(drop)
+            .map_err(TakenView)
     }
 
     /// Announces a publisher that is about to wait for room.
     ///
-    /// After this the publisher tries once more: either the pop before some `take` is visible to it,
-    /// or that `take` sees the announcement and wakes it.
+    /// After this the publisher tries once more: either it sees the room that some claim has made, or that
+    /// claim sees the announcement, and the consumer wakes it.
     pub(crate) fn wait(&self) {
         self.0.fetch_add(Self::WAITER, Ordering::AcqRel);
     }
@@ -265,16 +273,22 @@ impl TakenView {
         self.0 & Taken::PARKED != 0
     }
 
-    /// Neither paused, nor cancelled, nor with an event put aside: the ring may be popped.
+    /// Neither paused nor cancelled: one test on the hot path.
     #[inline]
     pub(crate) fn may_pop(self) -> bool {
-        self.0 & (Taken::CANCELLED | Taken::PAUSED | Taken::ASIDE) == 0
+        self.0 & (Taken::CANCELLED | Taken::PAUSED) == 0
     }
 
-    /// Any of the things that need more than handling the event: one test on the hot path.
+    /// How many events were taken, modulo 2^36.
     #[inline]
-    pub(crate) fn is_plain(self) -> bool {
-        self.0 & (Taken::CANCELLED | Taken::PAUSED | Taken::WAITERS) == 0
+    pub(super) fn count(self) -> u64 {
+        self.0 >> Taken::COUNT_SHIFT
+    }
+
+    /// A view of that count, and no flag.
+    #[inline]
+    pub(super) fn of_count(count: u64) -> Self {
+        Self(count << Taken::COUNT_SHIFT)
     }
 
     #[inline]
@@ -287,12 +301,20 @@ impl TakenView {
 mod tests {
     use super::*;
 
+    fn book(gate: &Gate) {
+        while gate.claim(gate.view()).is_err() {}
+    }
+
+    fn take(taken: &Taken) {
+        while taken.claim(taken.view()).is_err() {}
+    }
+
     #[test]
     fn z4_the_count_of_the_gate_wraps_after_two_to_the_56th_and_keeps_its_flags() {
         let last = (1 << 56) - 1;
         let gate = Gate(AtomicU64::new(last << 8 | Gate::ACTIVE));
         assert_eq!(gate.view().accepted(), last);
-        assert!(gate.book().is_active());
+        book(&gate);
         assert_eq!(gate.view().accepted(), 0, "it begins anew");
         assert!(gate.view().is_active() && !gate.view().is_closed());
     }
@@ -304,15 +326,15 @@ mod tests {
             let gate = Gate(AtomicU64::new(accepted << 8));
             let taken = Taken(AtomicU64::new(accepted << Taken::COUNT_SHIFT));
             for queued in 1..=8 {
-                gate.book();
+                book(&gate);
                 assert_eq!(gate.view().ahead_of(taken.view()), queued);
             }
             for queued in (0..8).rev() {
-                taken.take();
+                take(&taken);
                 assert_eq!(gate.view().ahead_of(taken.view()), queued);
             }
-            taken.take();
-            assert_eq!(gate.view().ahead_of(taken.view()), -1, "taken before it was booked");
+            take(&taken);
+            assert_eq!(gate.view().ahead_of(taken.view()), -1, "an older look at the gate");
             assert!(gate.rest(&taken).is_some());
         }
     }
@@ -322,14 +344,15 @@ mod tests {
         let taken = Taken::new();
         taken.wait();
         taken.wait();
-        assert_eq!(taken.take().waiters(), 2);
+        take(&taken);
+        assert_eq!(taken.view().waiters(), 2);
         taken.stop_waiting();
         taken.pause();
         let view = taken.view();
         assert!(view.is_paused() && view.waiters() == 1);
         assert!(taken.park() && taken.resume() && !taken.resume());
         let gate = Gate::new();
-        gate.book();
+        book(&gate);
         assert_eq!(gate.view().ahead_of(taken.view()), 0);
     }
 }
