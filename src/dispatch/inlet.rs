@@ -5,7 +5,7 @@
 
 use super::passing::Passing;
 use crate::event::{AnyEvent, Head};
-use crate::queue::{Gate, Refused, Ring, Taken};
+use crate::queue::{Gate, GateView, Refused, Ring, Taken};
 
 /// The form in which a queue holds its events.
 pub(crate) trait Queued: Send + Sync + Sized + 'static {
@@ -106,7 +106,7 @@ impl<E: Queued> Inlet for Ring<E> {
     }
 
     fn rest(&self) -> Option<bool> {
-        self.gate().rest(self.taken()).map(|before| before.is_closed())
+        self.gate().rest(self.taken()).map(GateView::is_closed)
     }
 
     fn discard(&self) -> Option<AnyEvent> {

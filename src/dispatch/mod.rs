@@ -5,9 +5,9 @@
 //! | `table.rs`, `shards.rs`, `index.rs`, `list.rs`, `chunks.rs` | from a topic's name to the list of its subscribers |
 //! | `pass.rs`, `offer.rs`, `wait.rs` | the publishers' side |
 //! | `deadlock.rs` | which handlers wait for one another |
-//! | `slot.rs`, `words.rs` | a subscription, and the two words of its hand-over |
+//! | `slot.rs`, `inlet.rs` | a subscription, and its queue (`../queue`) without the type of its events |
 //! | `take.rs`, `close.rs` | the consumers' side, and the end |
-//! | `tally.rs`, `stripe.rs`, `ages.rs`, `roster.rs` | counters and their consistent reading |
+//! | `tally.rs`, `stripe.rs`, `roster.rs` | counters and their consistent reading |
 //! | `receipt.rs`, `observer.rs` | what publishers and observers are told |
 //! | `passing.rs`, `scope.rs` | the event on its way; what this thread is in the middle of |
 

@@ -100,10 +100,10 @@ impl Waiting {
 
     fn stop_listening(&mut self) {
         // Dropping a listener that was notified and not polled passes the notification on.
-        if self.listener.take().is_some() {
-            if let Some(inlet) = self.slot.inlet() {
-                inlet.taken().stop_waiting();
-            }
+        if self.listener.take().is_some()
+            && let Some(inlet) = self.slot.inlet()
+        {
+            inlet.taken().stop_waiting();
         }
     }
 

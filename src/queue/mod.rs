@@ -17,4 +17,4 @@ mod ring;
 mod words;
 
 pub(crate) use ring::{Popped, Refused, Ring};
-pub(crate) use words::{Gate, Taken};
+pub(crate) use words::{Gate, GateView, Taken};

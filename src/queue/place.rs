@@ -48,7 +48,6 @@ impl<E> Place<E> {
     pub(super) fn tick_of(&self, number: u64) -> Option<u32> {
         // Acquire: the value is here when its state is.
         let state = self.state.load(Ordering::Acquire);
-        #[expect(clippy::cast_possible_truncation, reason = "the upper half")]
         (state & u64::from(u32::MAX) == mark(number)).then_some((state >> 32) as u32)
     }
 

@@ -1,4 +1,5 @@
-//! The ring: places, and the claims on them.
+//! The ring: places, and the claims on them. The claims are those of Dmitry Vyukov's bounded queue of many
+//! producers and consumers; that they carry flags as well is ours.
 
 #![allow(unsafe_code)]
 

@@ -16,8 +16,8 @@
 //! | [`clock`] | the coarse clock, deadlines that cannot overflow |
 //! | [`timer`] | wakes tasks at a deadline |
 //!
-//! loom cannot see into `arc-swap` and `crossbeam-queue`: under loom their place is taken by locked
-//! stand-ins with the same contract. loom then checks our protocols, not their code.
+//! loom cannot see into `arc-swap` and `crossbeam-queue` (the ready lists): under loom their place is taken
+//! by stand-ins with the same contract. loom then checks our protocols, not their code.
 //!
 //! The real ones leave this folder as type aliases and functions, not as re-exports: the lints of
 //! `clippy.toml` see through a re-export, and would refuse our own names in the rest of the crate.
