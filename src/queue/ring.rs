@@ -90,7 +90,7 @@ impl<E> Ring<E> {
     }
 
     /// Appends a value, and returns whether the consumer is awake.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push(&self, value: E, tick: u32) -> Result<bool, Refused<E>> {
         let places = match self.places.get() {
             Some(places) => places,
@@ -138,7 +138,7 @@ impl<E> Ring<E> {
     }
 
     /// Takes the oldest value, unless the consumer is to pause or to end.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn pop(&self) -> Popped<E> {
         let mut taken = self.taken.view();
         loop {
@@ -186,6 +186,7 @@ impl<E> Ring<E> {
     }
 
     /// The tick of the oldest value.
+    #[inline]
     pub(crate) fn oldest_tick(&self) -> Option<u32> {
         let number = self.taken.view().count();
         at(self.places.get()?, number).tick_of(number)

@@ -100,8 +100,8 @@ impl<E: Delivered> Receiver<E> {
                 Next::Event(event) => {
                     slot.handed_over(event.parts().0);
                     // Who drains waits for the last event to be taken, and this may have been it. While
-                    // more is booked, it was not.
-                    if self.queue.len() == 0 {
+                    // the next one is there, it was not.
+                    if self.queue.oldest_tick().is_none() {
                         slot.after_run();
                     }
                     Ok(event)
