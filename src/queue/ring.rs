@@ -8,17 +8,20 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::place::Place;
 use super::words::{Gate, GateView, Taken, TakenView};
+use crate::sync::OnceLock;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::thread::{spin_loop, yield_now};
-use crate::sync::{Line, OnceLock};
 
 /// Looks at a place that somebody is about to leave, between two yields.
 const LOOKS: u32 = if cfg!(loom) { 0 } else { 64 };
 
 /// A bounded queue of any number of producers and consumers, allocated by the first push.
-#[repr(C, align(64))]
+///
+/// The padding keeps the publishers' and the consumers' part on different cache lines wherever the ring lies. To
+/// align it would cost an idle subscription a hundred bytes more.
+#[repr(C)]
 pub(crate) struct Ring<E> {
-    // The publishers' line.
+    // The publishers' part.
     gate: Gate,
     /// How many events had been taken when a publisher last looked: as long as that leaves room, it need
     /// not touch the consumers' line.
@@ -28,8 +31,10 @@ pub(crate) struct Ring<E> {
     /// A power of two, at least the capacity. Boxed: an unused queue costs a few words.
     places: OnceLock<Box<[Place<E>]>>,
 
-    // The consumers' line.
-    taken: Line<Taken>,
+    padding: [u8; 64],
+
+    // The consumers' part.
+    taken: Taken,
 }
 
 /// A value that was not accepted.
@@ -57,7 +62,8 @@ impl<E> Ring<E> {
             seen: AtomicU64::new(0),
             capacity: i64::try_from(capacity).unwrap_or(i64::MAX),
             places: OnceLock::new(),
-            taken: Line(Taken::new()),
+            padding: [0; 64],
+            taken: Taken::new(),
         };
         // loom does not see that the lock orders the making of its atomics before their use.
         #[cfg(loom)]
