@@ -112,10 +112,15 @@ impl Slot {
                 // their event.
                 drop_guarded(oldest);
             }
-            let push = self.try_offer(inlet, event);
-            // Full again: other publishers had the room first.
-            if push != Push::Full {
-                return push;
+            match self.try_offer(inlet, event) {
+                // Other publishers had the room first.
+                Push::Full => {}
+                Push::Closed => {
+                    // What was displaced counted as running until then: somebody may wait for that.
+                    self.after_run();
+                    return Push::Closed;
+                }
+                push => return push,
             }
         }
     }

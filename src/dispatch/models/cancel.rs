@@ -137,6 +137,33 @@ fn v3_a_wait_for_the_last_handler_ends() {
     });
 }
 
+/// A publisher displaces the oldest event of a full queue while somebody cancels and waits: the wait ends,
+/// although the event in the publisher's hand counts as running for a moment.
+///
+/// Broken by a `displace` that finds the queue closed and does not say that it has counted what it took.
+#[test]
+fn v3_a_wait_for_the_end_against_a_publisher_that_displaces() {
+    loom::model(|| {
+        let drops = Figure::default();
+        let (slot, _bell) = queue(1, DeliveryMode::DropOldest);
+        publish(&slot, drops.payload(1));
+        let publisher = {
+            let (slot, payload) = (Arc::clone(&slot), drops.payload(2));
+            spawn(move || publish(&slot, payload))
+        };
+        slot.cancel(DropReason::Cancelled);
+        let (woken, waker) = waker();
+        let mut quiet = Quiet::of(Arc::clone(&slot));
+        let ready = quiet.poll(&mut Context::from_waker(&waker)).is_ready();
+        let receipt = publisher.join().expect("publisher");
+        assert!(ready || woken.get() > 0, "nobody told that the displaced event was counted");
+        assert!(quiet.poll(&mut Context::from_waker(&waker)).is_ready());
+        assert_eq!(drops.get(), 2);
+        drop(quiet);
+        close_account(slot, 1 + receipt.matched() as u64, 0);
+    });
+}
+
 /// An inline handler is called while somebody cancels and waits: none runs after the wait, and the wait
 /// ends.
 ///
