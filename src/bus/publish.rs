@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use crate::dispatch::{Nested, Pass, Passing, Patience, Receipt, SubscriberList, Unseen, Waits};
+use crate::dispatch::{Nested, Pass, Passing, Patience, Receipt, SubscriberList, Waits};
 use crate::error::{PublishError, PublishRefusal};
 use crate::event::{DropReason, Event, Extras, PayloadKind, Raw};
 use crate::guard::drop_guarded;
@@ -30,26 +30,17 @@ pub(super) fn run<T: Send + Sync + 'static>(
     if let Err(refusal) = admit(hub, &payload) {
         return Err(PublishError::new(refusal, payload));
     }
-    match hub.table.find(name) {
-        Some(list) => pass(hub, &list, payload, kind, extras, patience),
-        None => run_unseen(hub, name, payload, kind, extras, patience),
-    }
-}
-
-/// A publish to a topic that has no entry.
-#[cold]
-fn run_unseen<T: Send + Sync + 'static>(
-    hub: &Hub,
-    name: &str,
-    payload: T,
-    kind: PayloadKind,
-    extras: Option<Box<Extras>>,
-    patience: Patience,
-) -> Result<Receipt, PublishError<T>> {
-    match hub.table.resolve_unseen(name) {
-        Ok(Unseen::Entry(entry)) => pass(hub, &hub.table.list(&entry), payload, kind, extras, patience),
-        Ok(Unseen::Once(list)) => pass(hub, &list, payload, kind, extras, patience),
-        Err(error) => Err(PublishError::new(error.into(), payload)),
+    let hash = hub.table.hash(name);
+    let bucket = hub.table.bucket(hash);
+    match hub.table.named(&bucket, hash, name) {
+        Some(list) => pass(hub, list, payload, kind, extras, patience),
+        None => {
+            drop(bucket);
+            match hub.table.resolve_unseen(name) {
+                Ok(list) => pass(hub, &list, payload, kind, extras, patience),
+                Err(error) => Err(PublishError::new(error.into(), payload)),
+            }
+        }
     }
 }
 
@@ -83,7 +74,7 @@ pub(super) fn pass<T: Send + Sync + 'static>(
         drop_guarded(payload);
         return Ok(Receipt::default());
     }
-    let _nested = if list.has_inline() || list.has_inline_group() {
+    let nested = if list.has_inline() || list.has_inline_group() {
         let limit = hub.options.inline_depth;
         match Nested::enter(limit) {
             Some(nested) => Some(nested),
@@ -104,11 +95,11 @@ pub(super) fn pass<T: Send + Sync + 'static>(
     Ok(match (&payload as &dyn Any).downcast_ref::<&'static str>() {
         Some(literal) => {
             let event = Event::build(list.topic.clone(), stamp, kind, extras, String::from(*literal));
-            pass_event(hub, event, list, patience, start)
+            pass_event(hub, event, list, patience, start, nested.as_ref())
         }
         None => {
             let event = Event::build(list.topic.clone(), stamp, kind, extras, payload);
-            pass_event(hub, event, list, patience, start)
+            pass_event(hub, event, list, patience, start, nested.as_ref())
         }
     })
 }
@@ -133,10 +124,11 @@ fn pass_event<T: Send + Sync + 'static>(
     list: &SubscriberList,
     patience: Patience,
     start: usize,
+    nested: Option<&Nested>,
 ) -> Receipt {
     let receipt = {
         let passing = Passing::new(&event);
-        Pass::new(&passing, patience).run(list, start)
+        Pass::new(&passing, patience, nested).run(list, start)
     };
     if let Some(completion) = event.head().completion() {
         hub.hooks.completed(completion.release());
@@ -236,7 +228,7 @@ impl<T: Send + Sync + 'static> Publish<T> {
         extras: Option<Box<Extras>>,
         deadline: Deadline,
     ) -> Self {
-        let topic = match hub.table.with_entry(name, |entry| entry.topic.clone()) {
+        let topic = match hub.table.known_topic(name) {
             Some(topic) => Ok(topic),
             None => Topic::new(name),
         };

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::publish::{self, Publish};
-use crate::dispatch::{Patience, Receipt, TopicEntry, TopicTable};
+use crate::dispatch::{Patience, Receipt, TopicEntry};
 use crate::error::PublishError;
 use crate::event::PayloadKind;
 use crate::subscribe::Hub;
@@ -49,7 +49,11 @@ impl<T: Send + Sync + 'static> Publisher<T> {
     /// Says whether anybody subscribes to the topic now: whether building an event is worth it.
     #[must_use]
     pub fn has_subscribers(&self) -> bool {
-        !self.hub.table.list(&self.entry).is_empty()
+        let list = self.entry.list.load();
+        match self.hub.table.current(&list) {
+            Some(list) => !list.is_empty(),
+            None => !self.hub.table.refreshed(&self.entry).is_empty(),
+        }
     }
 
     /// Publishes an event. See [`EventBus::publish`](crate::EventBus::publish).
@@ -105,8 +109,16 @@ impl<T: Send + Sync + 'static> Publisher<T> {
         if let Err(refusal) = publish::admit(&self.hub, &payload) {
             return Err(PublishError::new(refusal, payload));
         }
-        let list = self.hub.table.list(&self.entry);
-        publish::pass(&self.hub, &list, payload, self.kind, None, patience)
+        let table = &self.hub.table;
+        let list = self.entry.list.load();
+        match table.current(&list) {
+            Some(list) => publish::pass(&self.hub, list, payload, self.kind, None, patience),
+            None => {
+                drop(list);
+                let list = table.refreshed(&self.entry);
+                publish::pass(&self.hub, &list, payload, self.kind, None, patience)
+            }
+        }
     }
 }
 
@@ -128,7 +140,7 @@ impl<T> Clone for Publisher<T> {
 
 impl<T> Drop for Publisher<T> {
     fn drop(&mut self) {
-        TopicTable::unpin(&self.entry);
+        self.hub.table.unpin(&self.entry);
     }
 }
 

@@ -141,7 +141,7 @@ impl Chunks {
 
     /// Visits all from the first on. Plain loops: this is the publishers' walk.
     #[inline(always)]
-    pub(super) fn for_each(&self, mut visit: impl FnMut(&Arc<Slot>)) {
+    pub(super) fn for_each<'a>(&'a self, mut visit: impl FnMut(&'a Arc<Slot>)) {
         let Some(blocks) = &self.blocks else {
             for slot in &self.few {
                 visit(slot);

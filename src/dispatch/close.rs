@@ -11,8 +11,9 @@ impl Slot {
     /// first caller.
     pub(crate) fn close(&self, reason: DropReason) -> bool {
         if self.is_inline() {
-            self.note_reason(reason);
-            self.stripes.close();
+            self.gate.bar();
+            // Touches every word in which a handler may be about to start.
+            self.running_inline();
         }
         self.close_gate(reason)
     }
@@ -20,9 +21,6 @@ impl Slot {
     /// Closes the gate, but lets publishers enter that were granted an inline handler before.
     fn close_gate(&self, reason: DropReason) -> bool {
         self.note_reason(reason);
-        if self.is_inline() {
-            self.stripes.watch();
-        }
         // The queue first: who finds the slot closed finds that nothing is accepted any more.
         if let Some(inlet) = self.inlet() {
             inlet.gate().close();
@@ -53,7 +51,7 @@ impl Slot {
 
     /// The budget is spent: ends like a cancellation, but the last handlers are not asked to give up.
     pub(super) fn exhaust(&self) {
-        // Inline, others that have a share of the budget may be about to enter: the stripes stay open.
+        // Inline, others that have a share of the budget may be about to enter: it is not barred.
         self.close_gate(DropReason::Cancelled);
         self.end();
     }
@@ -85,10 +83,12 @@ impl Slot {
         self.is_quiet(own)
     }
 
-    /// Wakes those who wait for the last handler to end, if it has.
+    /// Wakes those who wait for the last handler of a closed subscription to end, if it has.
     pub(super) fn announce_quiet(&self) {
         // A read-modify-write: of two that end at a time, the later one here sees the other's count.
-        self.touch();
+        if !self.touch() {
+            return;
+        }
         if self.is_quiet(0) {
             self.quiet.notify(usize::MAX);
             self.roster.retire(self);

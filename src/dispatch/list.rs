@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::chunks::Chunks;
 use super::slot::{Group, Slot};
 use crate::event::SubscriptionId;
-use crate::sync::atomic::Ordering;
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::topic::Topic;
 
 /// Members of a group that match the topic: one entry of a list.
@@ -28,23 +30,30 @@ impl Target {
 }
 
 /// What a topic's publishers walk over: everything that matches, resolved once.
+///
+/// The fields are in the order in which a publish by name reads them.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct SubscriberList {
-    /// The topic, interned if there is an entry for it: what its events carry.
-    pub(crate) topic: Topic,
+    /// The topic's name once more: to compare it by way of the topic would be two more pointers to follow.
+    name: SmallVec<[u8; 24]>,
     /// The state of the patterns that it was resolved from.
     pub(super) generation: u64,
-    /// All that are in no group.
-    pub(super) chunks: Chunks,
-    pub(super) targets: Box<[Target]>,
+    /// The topic, interned if there is an entry for it: what its events carry.
+    pub(crate) topic: Topic,
     queues: bool,
     inline: bool,
     timed: bool,
+    /// Published to since the last sweep: the entry stays when room is made.
+    used: AtomicBool,
+    /// All that are in no group.
+    pub(super) chunks: Chunks,
+    pub(super) targets: Box<[Target]>,
 }
 
 impl SubscriberList {
     /// A list of literal subscriptions alone, which shares their chunks.
-    pub(crate) fn of_literals(generation: u64, topic: Topic, chunks: Chunks) -> Self {
+    pub(super) fn of_literals(generation: u64, topic: Topic, chunks: Chunks) -> Self {
         Self::of(generation, topic, chunks, Box::default())
     }
 
@@ -71,35 +80,66 @@ impl SubscriberList {
         let queues = chunks.iter().any(|slot| !slot.is_inline());
         let inline = chunks.iter().any(|slot| slot.is_inline());
         let timed = chunks.iter().any(|slot| slot.has_timeout());
-        Self { topic, generation, chunks, targets, queues, inline, timed }
+        let name = SmallVec::from_slice(topic.as_str().as_bytes());
+        let used = AtomicBool::new(true);
+        Self { name, generation, topic, queues, inline, timed, used, chunks, targets }
+    }
+
+    /// This list with other subscribers.
+    fn changed(&self, chunks: Chunks, targets: Box<[Target]>) -> Self {
+        Self {
+            name: self.name.clone(),
+            generation: self.generation,
+            topic: self.topic.clone(),
+            queues: self.queues,
+            inline: self.inline,
+            timed: self.timed,
+            // Relaxed: a hint for the sweep.
+            used: AtomicBool::new(self.used.load(Ordering::Relaxed)),
+            chunks,
+            targets,
+        }
+    }
+
+    /// Says whether this is the list of the topic of that name.
+    #[inline]
+    pub(super) fn is_named(&self, name: &str) -> bool {
+        *self.name == *name.as_bytes()
+    }
+
+    /// Notes that somebody publishes to the topic.
+    #[inline]
+    pub(super) fn note_use(&self) {
+        // Relaxed: a hint for the sweep; written only when it changes.
+        if !self.used.load(Ordering::Relaxed) {
+            self.used.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Says whether anybody has published to the topic since the last call.
+    pub(super) fn take_use(&self) -> bool {
+        // Relaxed: as above.
+        self.used.swap(false, Ordering::Relaxed)
     }
 
     /// This list with one slot more, which makes its chunks these: in no group, with the highest id.
     pub(crate) fn grown(&self, chunks: Chunks, slot: &Slot) -> Self {
-        Self {
-            topic: self.topic.clone(),
-            generation: self.generation,
-            chunks,
-            targets: self.targets.clone(),
-            queues: self.queues || !slot.is_inline(),
-            inline: self.inline || slot.is_inline(),
-            timed: self.timed || slot.has_timeout(),
-        }
+        let mut grown = self.changed(chunks, self.targets.clone());
+        grown.queues |= !slot.is_inline();
+        grown.inline |= slot.is_inline();
+        grown.timed |= slot.has_timeout();
+        grown
     }
 
     /// This list with one slot less, which makes its chunks these.
     pub(crate) fn shrunk(&self, chunks: Chunks) -> Self {
         // The flags may stay too wide: they only save a look.
         let filled = !chunks.is_empty();
-        Self {
-            topic: self.topic.clone(),
-            generation: self.generation,
-            chunks,
-            targets: self.targets.clone(),
-            queues: self.queues && filled,
-            inline: self.inline && filled,
-            timed: self.timed && filled,
-        }
+        let mut shrunk = self.changed(chunks, self.targets.clone());
+        shrunk.queues &= filled;
+        shrunk.inline &= filled;
+        shrunk.timed &= filled;
+        shrunk
     }
 
     /// This list without one slot; `None` if it is not there.
@@ -115,15 +155,7 @@ impl SubscriberList {
         } else {
             targets[at].members = members;
         }
-        Some(Self {
-            topic: self.topic.clone(),
-            generation: self.generation,
-            chunks: self.chunks.clone(),
-            targets: targets.into(),
-            queues: self.queues,
-            inline: self.inline,
-            timed: self.timed,
-        })
+        Some(self.changed(self.chunks.clone(), targets.into()))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -175,7 +207,7 @@ impl SubscriberList {
 
     /// Visits those in no group, beginning with number `start` and going round.
     #[inline]
-    pub(super) fn for_each(&self, start: usize, mut visit: impl FnMut(&Arc<Slot>)) {
+    pub(super) fn for_each<'a>(&'a self, start: usize, mut visit: impl FnMut(&'a Arc<Slot>)) {
         if start == 0 {
             self.chunks.for_each(visit);
         } else {

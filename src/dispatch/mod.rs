@@ -2,18 +2,21 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `table.rs`, `shards.rs`, `index.rs`, `list.rs`, `chunks.rs` | from a topic's name to the list of its subscribers |
+//! | `table.rs`, `buckets.rs`, `index.rs`, `list.rs`, `chunks.rs` | from a topic's name to the list of its subscribers |
 //! | `pass.rs`, `offer.rs`, `wait.rs` | the publishers' side |
 //! | `deadlock.rs` | which handlers wait for one another |
 //! | `slot.rs`, `inlet.rs` | a subscription, and its queue (`../queue`) without the type of its events |
 //! | `take.rs`, `close.rs` | the consumers' side, and the end |
 //! | `tally.rs`, `stripe.rs`, `roster.rs` | counters and their consistent reading |
 //! | `receipt.rs`, `observer.rs` | what publishers and observers are told |
-//! | `passing.rs`, `scope.rs` | the event on its way; what this thread is in the middle of |
+//! | `passing.rs` | the event on its way |
+//! | `frames.rs`, `scope.rs` | which inline handlers run where; which lanes this thread is in |
 
+mod buckets;
 mod chunks;
 mod close;
 mod deadlock;
+mod frames;
 mod index;
 mod inlet;
 mod list;
@@ -26,7 +29,6 @@ mod passing;
 mod receipt;
 mod roster;
 mod scope;
-mod shards;
 mod slot;
 mod stripe;
 mod table;
@@ -35,20 +37,22 @@ mod tally;
 mod wait;
 
 pub(crate) use close::Quiet;
+pub(crate) use frames::{MAX_DEPTH, Nested, Stage};
 #[cfg(fuzzing)]
 pub(crate) use index::PatternIndex;
 pub(crate) use inlet::Queued;
 pub(crate) use list::SubscriberList;
 pub use observer::{HandledDelivery, Observer};
 pub(crate) use observer::{Hooks, Timing};
+pub(crate) use offer::Inline;
 pub(crate) use pass::{Pass, Patience};
 pub(crate) use passing::Passing;
 pub use receipt::{NotDelivered, Problem, Receipt};
 pub(crate) use roster::Roster;
-pub(crate) use scope::{MAX_DEPTH, Nested, Occupied, Running};
+pub(crate) use scope::{Occupied, Running};
 pub(crate) use slot::{Consumer, Filter, InlineHandler, Sink, Slot, SlotParts, Spec};
 pub use slot::{DeliveryMode, SubscriptionKind};
-pub(crate) use table::{TopicEntry, TopicTable, Unseen};
+pub(crate) use table::{TopicEntry, TopicTable};
 pub(crate) use take::Next;
 pub use tally::{Dropped, Ledger};
 pub(crate) use wait::Waits;

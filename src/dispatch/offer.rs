@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use super::frames::Stage;
 use super::inlet::{Inlet, Push};
+use super::observer::Timing;
 use super::passing::Passing;
 use super::slot::{Sink, Slot};
 use super::take::Claim;
+use crate::error::HandlerError;
 use crate::event::{AnyEvent, DropReason, Head, Settled};
 use crate::guard::drop_guarded;
 use crate::queue::Refused;
@@ -21,26 +24,22 @@ pub(super) enum Verdict {
 }
 
 impl Slot {
-    /// Judges an event before the offer: does the slot take its type, and does its filter admit it?
+    /// Judges an event before the offer: is the slot open, and does its filter admit it? Whether it takes its type,
+    /// the queue or the handler says, if there is no filter.
     #[inline(always)]
     pub(super) fn judge(&self, event: &Passing<'_>) -> Verdict {
         let gate = self.gate.view();
         if !gate.is_open() {
-            return self.judge_shut(event);
-        }
-        if self.wants.is_some_and(|wanted| wanted != event.payload_type()) {
-            self.skip(event);
-            return Verdict::Skipped;
+            return self.judge_shut();
         }
         if self.filters { self.judge_filter(event) } else { Verdict::Offer }
     }
 
     #[cold]
-    fn judge_shut(&self, event: &Passing<'_>) -> Verdict {
+    fn judge_shut(&self) -> Verdict {
         if self.gate.view().is_closed() {
             return Verdict::Gone;
         }
-        let _ = event;
         self.stripes.mine().count_skipped();
         Verdict::Skipped
     }
@@ -49,8 +48,12 @@ impl Slot {
         let Some(filter) = &self.spec.filter else { return Verdict::Offer };
         let admits = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| filter.admits(event)));
         match admits {
-            Ok(true) => Verdict::Offer,
-            Ok(false) => {
+            Ok(Some(true)) => Verdict::Offer,
+            Ok(None) => {
+                self.skip(event);
+                Verdict::Skipped
+            }
+            Ok(Some(false)) => {
                 self.stripes.mine().count_filtered();
                 Verdict::Filtered
             }
@@ -132,44 +135,47 @@ impl Slot {
             self.hooks.completed(completion.settle(Settled::Dropped(self.id, reason)));
         }
     }
+}
 
-    /// Runs the inline handler. `None`: the subscription was closed, or its budget is spent.
-    #[inline(always)]
-    pub(super) fn run_inline(
-        self: &Arc<Self>,
-        handler: &dyn super::slot::InlineHandler,
-        event: &Passing<'_>,
+impl<'a> Stage<'a> {
+    /// Runs the handler of an inline subscription with everything that belongs to it: it is not started after the
+    /// end of the subscription, panics are caught, start and end are counted.
+    #[inline]
+    pub(crate) fn run(
+        &mut self,
+        slot: &'a Arc<Slot>,
+        event: &Head,
+        handler: impl FnOnce() -> Result<(), HandlerError>,
     ) -> Inline {
-        let last = if self.limited {
-            match self.claim() {
-                Claim::Granted => false,
-                Claim::Last => true,
-                Claim::Spent => return Inline::Gone,
-            }
-        } else {
-            false
+        let last = match slot.limited.then(|| slot.claim()) {
+            None | Some(Claim::Granted) => false,
+            Some(Claim::Last) => true,
+            Some(Claim::Spent) => return Inline::Gone,
         };
-        let stripe = self.stripes.mine();
-        if !stripe.enter() {
-            if let Some(completion) = event.head().completion() {
-                self.hooks.completed(completion.settle(Settled::Dropped(self.id, self.reason())));
-            }
-            self.announce_quiet();
-            return Inline::Late(self.reason());
+        if !self.enter(slot) {
+            return Inline::Gone;
         }
         if last {
-            self.exhaust();
+            slot.exhaust();
         }
-        let timing = super::observer::Timing::start(self);
-        let result = {
-            let _running = super::scope::Running::enter(self.key());
-            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| handler.call(event, self)))
-                .unwrap_or_else(|payload| Err(crate::error::HandlerError::panicked(payload)))
-        };
-        let watched = stripe.leave(result.is_err());
-        self.conclude(event.head(), &timing, result.as_ref().err());
-        if watched {
-            self.announce_quiet();
+        let timing = Timing::start(slot);
+        let home = slot.is_home(self.thread());
+        if home {
+            slot.ended.start();
+        } else {
+            slot.stripes.mine().enter();
+        }
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(handler))
+            .unwrap_or_else(|payload| Err(HandlerError::panicked(payload)));
+        if home {
+            slot.ended.deliver(result.is_err(), true);
+        } else {
+            slot.stripes.mine().leave(result.is_err());
+        }
+        if result.is_err() || slot.watched || event.completion().is_some() {
+            // Other code of the application follows.
+            self.leave();
+            slot.conclude(event, &timing, result.as_ref().err());
         }
         match result {
             Ok(()) => Inline::Done,
@@ -180,11 +186,11 @@ impl Slot {
 
 /// What came of an inline handler.
 #[derive(Debug)]
-pub(super) enum Inline {
+pub(crate) enum Inline {
     Done,
-    Failed(crate::error::HandlerError),
-    /// Offered and dropped: the subscription was closed just before.
-    Late(DropReason),
-    /// Not offered.
+    Failed(HandlerError),
+    /// Not offered: the subscription was closed just before, or its budget is spent.
     Gone,
+    /// Not offered: it asks for another type.
+    Skipped,
 }

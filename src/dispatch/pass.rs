@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+use super::frames::{Nested, Stage};
 use super::inlet::{Inlet, Push};
 use super::list::{SubscriberList, Target};
 use super::offer::{Inline, Verdict};
@@ -32,14 +33,16 @@ pub(crate) enum Patience {
 pub(crate) struct Pass<'a> {
     event: &'a Passing<'a>,
     patience: Patience,
+    /// The level of nesting, if an inline handler may run.
+    nested: Option<&'a Nested>,
     receipt: Receipt,
     /// When the call began, if it matters.
     began: Option<Instant>,
 }
 
 impl<'a> Pass<'a> {
-    pub(crate) fn new(event: &'a Passing<'a>, patience: Patience) -> Self {
-        Self { event, patience, receipt: Receipt::default(), began: None }
+    pub(crate) fn new(event: &'a Passing<'a>, patience: Patience, nested: Option<&'a Nested>) -> Self {
+        Self { event, patience, nested, receipt: Receipt::default(), began: None }
     }
 
     /// The whole pass. `start` rotates the order: the subscriber with that number goes first. The
@@ -56,12 +59,18 @@ impl<'a> Pass<'a> {
                 }
             });
         }
-        if list.has_inline() {
+        if list.has_inline()
+            && let Some(nested) = self.nested
+        {
+            let mut stage = Stage::new(nested);
             list.for_each(start, |slot| {
-                if let Sink::Inline(handler) = &slot.sink
-                    && self.admit(slot)
-                {
-                    self.call(slot, handler.as_ref());
+                let Sink::Inline(handler) = &slot.sink else { return };
+                if slot.filters {
+                    // A filter is not what somebody waits for who waits for the handler before.
+                    stage.leave();
+                }
+                if self.admit(slot) && self.call(slot, handler.as_ref(), &mut stage) == Called::Skipped {
+                    self.receipt.count(Count::Skipped);
                 }
             });
         }
@@ -91,7 +100,10 @@ impl<'a> Pass<'a> {
             Push::Accepted(_) => self.receipt.count(Count::Queued),
             Push::Full => self.full(slot),
             Push::Closed => self.withdraw(slot),
-            Push::Skipped => self.skipped(slot),
+            Push::Skipped => {
+                self.skip(slot);
+                self.receipt.count(Count::Skipped);
+            }
         }
     }
 
@@ -110,12 +122,11 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// The queue holds events of another type.
+    /// The subscription asks for another type.
     #[cold]
-    fn skipped(&mut self, slot: &Slot) {
+    fn skip(&self, slot: &Slot) {
         self.withdraw(slot);
         slot.skip(self.event);
-        self.receipt.count(Count::Skipped);
     }
 
     #[cold]
@@ -136,23 +147,37 @@ impl<'a> Pass<'a> {
         self.receipt.drop_one(slot.id, reason);
     }
 
-    /// Runs an inline handler. False if it was not offered the event: its budget was spent.
+    /// Runs an inline handler, and says what came of it but for the error, which goes into the receipt.
     #[inline(always)]
-    fn call(&mut self, slot: &Arc<Slot>, handler: &dyn InlineHandler) -> bool {
+    fn call<'s>(
+        &mut self,
+        slot: &'s Arc<Slot>,
+        handler: &dyn InlineHandler,
+        stage: &mut Stage<'s>,
+    ) -> Called {
         self.open();
-        match slot.run_inline(handler, self.event) {
-            Inline::Done => self.receipt.count(Count::Delivered),
+        match handler.call(self.event, slot, stage) {
+            Inline::Done => {
+                self.receipt.count(Count::Delivered);
+                Called::Offered
+            }
             Inline::Failed(error) => {
                 self.receipt.count(Count::Delivered);
                 self.receipt.fail_one(slot.id, error);
+                Called::Offered
             }
-            Inline::Late(reason) => self.receipt.drop_one(slot.id, reason),
+            Inline::Skipped => {
+                // The warning, and what a completion calls, are the application's.
+                stage.leave();
+                self.skip(slot);
+                Called::Skipped
+            }
             Inline::Gone => {
+                stage.leave();
                 self.withdraw(slot);
-                return false;
+                Called::Gone
             }
         }
-        true
     }
 
     /// Offers the event to one member of a group: the next in turn that has room; if none has, the
@@ -176,8 +201,13 @@ impl<'a> Pass<'a> {
             }
             let inlet = match &slot.sink {
                 Sink::Inline(handler) => {
-                    if self.call(slot, handler.as_ref()) {
-                        return;
+                    let Some(nested) = self.nested else { continue };
+                    match self.call(slot, handler.as_ref(), &mut Stage::new(nested)) {
+                        Called::Offered => return,
+                        Called::Skipped => {
+                            refusal.get_or_insert(Count::Skipped);
+                        }
+                        Called::Gone => {}
                     }
                     continue;
                 }
@@ -190,7 +220,11 @@ impl<'a> Pass<'a> {
                     self.withdraw(slot);
                     first_full.get_or_insert((slot, inlet));
                 }
-                Push::Closed | Push::Skipped => self.withdraw(slot),
+                Push::Closed => self.withdraw(slot),
+                Push::Skipped => {
+                    self.skip(slot);
+                    refusal.get_or_insert(Count::Skipped);
+                }
             }
         }
         match (first_full, refusal) {
@@ -199,4 +233,14 @@ impl<'a> Pass<'a> {
             (None, None) => {}
         }
     }
+}
+
+/// What came of the call of an inline handler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Called {
+    Offered,
+    /// It asks for another type.
+    Skipped,
+    /// It was closed just before, or its budget is spent.
+    Gone,
 }

@@ -1,36 +1,20 @@
 //! An event on its way past the subscriptions.
 
-use std::any::{Any, TypeId};
+use std::any::Any;
 use std::cell::OnceCell;
 
 use crate::event::{AnyEvent, Event, Head};
 
 /// An event of a known type, seen without it. The dispatcher is compiled once, not once per type.
-pub(crate) trait Source {
-    fn head(&self) -> &Head;
-    fn payload_type(&self) -> TypeId;
+trait Source {
     fn payload_type_name(&self) -> &'static str;
-    /// The event itself, as an `Event<T>` to downcast to: a typed inline handler borrows it.
-    fn typed(&self) -> &dyn Any;
     /// One more reference, for a queue.
     fn share(&self) -> AnyEvent;
 }
 
 impl<T: Send + Sync + 'static> Source for Event<T> {
-    fn head(&self) -> &Head {
-        Self::head(self)
-    }
-
-    fn payload_type(&self) -> TypeId {
-        TypeId::of::<T>()
-    }
-
     fn payload_type_name(&self) -> &'static str {
         std::any::type_name::<T>()
-    }
-
-    fn typed(&self) -> &dyn Any {
-        self
     }
 
     fn share(&self) -> AnyEvent {
@@ -42,28 +26,21 @@ impl<T: Send + Sync + 'static> Source for Event<T> {
 /// erased only once.
 pub(crate) struct Passing<'a> {
     source: &'a dyn Source,
-    // Asked for by every subscription: fetched once.
     head: &'a Head,
-    payload_type: TypeId,
+    /// The `Event<T>`, to downcast to: a typed inline handler borrows it.
     typed: &'a dyn Any,
     any: OnceCell<AnyEvent>,
 }
 
 impl<'a> Passing<'a> {
     #[inline]
-    pub(crate) fn new(source: &'a dyn Source) -> Self {
-        let (head, payload_type, typed) = (source.head(), source.payload_type(), source.typed());
-        Self { source, head, payload_type, typed, any: OnceCell::new() }
+    pub(crate) fn new<T: Send + Sync + 'static>(event: &'a Event<T>) -> Self {
+        Self { source: event, head: event.head(), typed: event, any: OnceCell::new() }
     }
 
     #[inline]
     pub(crate) fn head(&self) -> &Head {
         self.head
-    }
-
-    #[inline]
-    pub(crate) fn payload_type(&self) -> TypeId {
-        self.payload_type
     }
 
     pub(crate) fn payload_type_name(&self) -> &'static str {

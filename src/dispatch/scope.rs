@@ -1,20 +1,15 @@
-//! What this thread is in the middle of: which handlers run on it, and how deep inline handlers nest.
+//! What this thread is in the middle of: which lanes run on it. (`frames.rs` knows its inline handlers.)
 //!
-//! With it a publish can tell that it would wait for itself (R2) or recurse without end (R3). It is
-//! asked at every inline handler, so it is a plain array: no allocation, and nothing to be dropped at
-//! the thread's end, when a destructor may still publish.
+//! With it a publish can tell that it would wait for itself (R2). It is a plain array: no allocation, and
+//! nothing to be dropped at the thread's end, when a destructor may still publish.
 
 use std::cell::Cell;
 
 use crate::sync::thread::thread_local;
 
-/// The deepest that inline handlers may be allowed to nest.
-pub(crate) const MAX_DEPTH: usize = 128;
-
-/// How many running handlers a thread remembers: inline ones to the full depth, and some lanes that a
-/// handler polls by itself. One beyond that is not remembered, and then only a deadline ends its wait
-/// for itself.
-const REMEMBERED: usize = MAX_DEPTH + 32;
+/// How many running lanes a thread remembers: one, and some that a handler polls by itself. One beyond that is
+/// not remembered, and then only a deadline ends its wait for itself.
+const REMEMBERED: usize = 32;
 
 /// A subscription of the process; the ids of two buses can be alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,19 +22,22 @@ impl SubscriptionKey {
     pub(super) fn of(address: usize) -> Self {
         Self(address)
     }
+
+    /// The address of its slot, which is a multiple of eight and not 0.
+    pub(super) fn address(self) -> usize {
+        self.0
+    }
 }
 
 struct Stack {
     keys: [Cell<SubscriptionKey>; REMEMBERED],
-    /// Handlers that run, the forgotten ones included.
+    /// Lanes that run, the forgotten ones included.
     len: Cell<usize>,
-    /// Publishes with inline handlers that nest.
-    depth: Cell<usize>,
 }
 
 thread_local! {
     static STACK: Stack = const {
-        Stack { keys: [const { Cell::new(SubscriptionKey::NONE) }; REMEMBERED], len: Cell::new(0), depth: Cell::new(0) }
+        Stack { keys: [const { Cell::new(SubscriptionKey::NONE) }; REMEMBERED], len: Cell::new(0) }
     };
 }
 
@@ -71,7 +69,7 @@ pub(super) fn occupied_lane() -> Option<LaneKey> {
     LANE.with(Cell::get)
 }
 
-/// While it lives, the thread counts as running a handler of that subscription.
+/// While it lives, the thread counts as running a lane of that subscription.
 #[derive(Debug)]
 pub(crate) struct Running(());
 
@@ -103,34 +101,9 @@ pub(crate) fn is_running(key: SubscriptionKey) -> bool {
 
 /// How many handlers of that subscription run further down this thread's stack.
 pub(crate) fn running_count(key: SubscriptionKey) -> u64 {
-    STACK.with(|stack| {
+    let lanes = STACK.with(|stack| {
         let running = stack.keys.iter().take(stack.len.get());
         running.filter(|place| place.get() == key).count() as u64
-    })
-}
-
-/// While it lives, inline handlers nest one deeper on this thread.
-#[derive(Debug)]
-pub(crate) struct Nested(());
-
-impl Nested {
-    /// Goes one deeper, or refuses when `limit` is reached.
-    #[inline]
-    pub(crate) fn enter(limit: usize) -> Option<Self> {
-        STACK.with(|stack| {
-            let depth = stack.depth.get();
-            if depth >= limit {
-                return None;
-            }
-            stack.depth.set(depth + 1);
-            Some(Self(()))
-        })
-    }
-}
-
-impl Drop for Nested {
-    #[inline]
-    fn drop(&mut self) {
-        STACK.with(|stack| stack.depth.set(stack.depth.get() - 1));
-    }
+    });
+    lanes + super::frames::running_here(key)
 }

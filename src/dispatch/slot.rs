@@ -5,21 +5,23 @@
 
 use std::any::TypeId;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
 use event_listener::Event as Listeners;
 
+use super::frames::{self, Stage};
 use super::inlet::Inlet;
 use super::observer::Hooks;
+use super::offer::Inline;
 use super::passing::Passing;
 use super::roster::Roster;
 use super::scope::SubscriptionKey;
 use super::stripe::Stripes;
 use super::table::TopicTable;
 use super::tally::{Ended, Ledger, Refused, Sinks};
-use crate::error::HandlerError;
 use crate::event::SubscriptionId;
 use crate::pattern::TopicPattern;
 use crate::queue::Gate;
@@ -78,12 +80,14 @@ impl fmt::Display for SubscriptionKind {
 
 /// A predicate over the event, of the type that its subscription asked for.
 pub(crate) trait Filter: Send + Sync {
-    fn admits(&self, event: &Passing<'_>) -> bool;
+    /// Whether it admits the event; nothing if that is of another type.
+    fn admits(&self, event: &Passing<'_>) -> Option<bool>;
 }
 
 /// A handler that runs in the publisher's thread.
 pub(crate) trait InlineHandler: Send + Sync {
-    fn call(&self, event: &Passing<'_>, slot: &Arc<Slot>) -> Result<(), HandlerError>;
+    /// Judges the type of the event, and runs the handler by way of [`Stage::run`].
+    fn call<'a>(&self, event: &Passing<'_>, slot: &'a Arc<Slot>, stage: &mut Stage<'a>) -> Inline;
 }
 
 /// What the dispatcher needs of whoever takes the events out of a queue. Workers and receivers
@@ -143,8 +147,6 @@ pub(crate) struct Slot {
     // The publishers' line, which none of them writes to.
     /// Whether it is open. The gate of the queue, if there is one, is the one that decides.
     pub(super) gate: Gate,
-    /// The payload type of the [`Spec`].
-    pub(super) wants: Option<TypeId>,
     pub(crate) sink: Sink,
     /// Whether somebody wants to hear of every handler's end,
     pub(crate) watched: bool,
@@ -154,32 +156,34 @@ pub(crate) struct Slot {
     pub(super) limited: bool,
     /// and whether a full queue drops its oldest event.
     pub(super) displaces: bool,
-
-    // A line that is written at the first event only.
+    /// The thread whose inline handlers `ended` counts: the first that ran one. 0 before.
+    home: AtomicU32,
+    /// Written at the first event of another thread only.
     pub(super) stripes: Stripes,
+
+    // A line that hardly anybody writes.
     pub(crate) hooks: Arc<Hooks>,
     pub(crate) id: SubscriptionId,
     /// Who takes the events out of the queue, if there is one.
     pub(super) consumer: Option<Box<dyn Consumer>>,
-
+    pub(super) roster: Arc<Roster>,
+    /// Where publishers find this slot, as long as it is open. Weak: the table holds the slot.
+    pub(super) table: std::sync::Weak<TopicTable>,
+    pub(super) budget: AtomicU64,
+    /// Panics in a row, for the quarantine.
+    pub(super) panics: AtomicU32,
+    /// Why it was closed (a `DropReason` as a number); the first closer's reason stands.
+    pub(super) reason: AtomicU8,
+    pub(super) warned: AtomicU8,
     /// Only one thread at a time ends handlers of this subscription.
     pub(super) exclusive: bool,
 
-    // The consumers' line.
+    // The line of who ends handlers.
     pub(super) ended: Ended,
 
     // The rest.
     pub(super) refused: Refused,
     pub(crate) spec: Spec,
-    pub(super) roster: Arc<Roster>,
-    /// Where publishers find this slot, as long as it is open. Weak: the table holds the slot.
-    pub(super) table: std::sync::Weak<TopicTable>,
-    pub(super) budget: AtomicU64,
-    /// Why it was closed (a `DropReason` as a number); the first closer's reason stands.
-    pub(super) reason: AtomicU8,
-    /// Panics in a row, for the quarantine.
-    pub(super) panics: AtomicU32,
-    pub(super) warned: AtomicU8,
 
     /// Publishers that wait for room.
     pub(super) room: Listeners,
@@ -214,7 +218,7 @@ impl Slot {
             Self {
                 id,
                 gate: Gate::new(),
-                wants: spec.wants.map(|(wanted, _)| wanted),
+                home: AtomicU32::new(0),
                 watched: hooks.watch(),
                 filters: spec.filter.is_some(),
                 limited: spec.budget != u64::MAX,
@@ -263,6 +267,27 @@ impl Slot {
     /// other: see README.md, "Quiet". Says whether the gate is closed.
     pub(super) fn touch(&self) -> bool {
         self.inlet().map_or(&self.gate, Inlet::gate).touch().is_closed()
+    }
+
+    /// How many of its inline handlers run, as [`frames`] sees it.
+    pub(super) fn running_inline(&self) -> u64 {
+        frames::running(self.key())
+    }
+
+    /// Says whether this thread counts the inline handlers of this slot at home, where no other does: with loads
+    /// and stores. The first thread that asks is at home here for as long as it lives, and then the one that
+    /// gets its number.
+    #[inline]
+    pub(super) fn is_home(&self, thread: NonZeroU32) -> bool {
+        // Relaxed: the answer depends on no other memory. What the last owner of the number counted came with
+        // the number.
+        let home = self.home.load(Ordering::Relaxed);
+        home == thread.get() || (home == 0 && self.settle(thread))
+    }
+
+    #[cold]
+    fn settle(&self, thread: NonZeroU32) -> bool {
+        self.home.compare_exchange(0, thread.get(), Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// Says whether its publishers wait for a time.
@@ -334,13 +359,15 @@ impl Slot {
     /// event shows at its end that does not show at its source (invariant C2).
     pub(crate) fn ledger(&self) -> Ledger {
         let sinks = Sinks::read(&self.ended, &self.refused);
+        let stripes = self.stripes.sums();
+        let started = self.ended.started();
         let (taken, accepted) = self.inlet().map_or((0, 0), |inlet| {
             let taken = inlet.taken().view();
             let gate = inlet.gate().view();
             // Not negative: what was taken had been accepted, and that look is the later one.
             (gate.accepted() - u64::try_from(gate.ahead_of(taken)).unwrap_or(0), gate.accepted())
         });
-        Ledger::read(&sinks, self.stripes.sums(), taken, accepted)
+        Ledger::read(&sinks, stripes, taken + started, accepted + started)
     }
 
     /// How many events are queued.
@@ -350,6 +377,9 @@ impl Slot {
 
     /// Says whether nothing is queued and no handler runs, `own` of them excepted.
     pub(crate) fn is_quiet(&self, own: u64) -> bool {
+        if self.is_inline() {
+            return self.running_inline() <= own;
+        }
         let ledger = self.ledger();
         ledger.queued == 0 && ledger.running <= own
     }
@@ -364,9 +394,9 @@ impl Slot {
 /// The lines are where they should be.
 #[cfg(all(not(loom), target_pointer_width = "64"))]
 const _: () = {
-    assert!(std::mem::offset_of!(Slot, stripes) == 64);
+    assert!(std::mem::offset_of!(Slot, hooks) == 64);
     assert!(std::mem::offset_of!(Slot, ended) == 128);
-    assert!(std::mem::offset_of!(Slot, refused) == 184);
+    assert!(std::mem::offset_of!(Slot, refused) == 192);
 };
 
 impl fmt::Debug for Slot {

@@ -3,9 +3,8 @@
 //! One shared counter costs two publishers 8 to 14 ns an event, more than a push; a stripe of its own
 //! costs each 2. A stripe is one cache line with all that a publisher counts about one subscription.
 //!
-//! Inline handlers run in any number of publishers at a time, so their hand-shake with `cancel` is
-//! striped as well: the closed mark stands in the very word by which a publisher enters, so that a
-//! publisher either entered before the mark or sees it (invariant V3), and no fence is needed.
+//! Threads may share a stripe, so each count is a read-modify-write. The inline handlers of one thread, mostly
+//! the only one, are counted without: see `Slot::is_home`.
 
 use std::sync::OnceLock;
 
@@ -15,12 +14,10 @@ use crate::sync::{Line, thread};
 /// What the publishers of one stripe counted.
 #[derive(Debug, Default)]
 pub(crate) struct Stripe {
-    /// Inline handlers entered, shifted by one; bit 0: closed, nobody enters any more.
+    /// Inline handlers entered.
     entered: AtomicU64,
-    /// Inline handlers left again, shifted by one; bit 0: somebody waits for the last to leave.
+    /// Inline handlers left again.
     left: AtomicU64,
-    /// Publishers that came to enter after the mark: offered, and dropped as cancelled.
-    late: AtomicU64,
     failed: AtomicU64,
     filtered: AtomicU64,
     skipped: AtomicU64,
@@ -31,7 +28,6 @@ pub(crate) struct Stripe {
 pub(crate) struct StripeSums {
     pub(crate) entered: u64,
     pub(crate) left: u64,
-    pub(crate) late: u64,
     pub(crate) failed: u64,
     pub(crate) filtered: u64,
     pub(crate) skipped: u64,
@@ -59,29 +55,22 @@ fn new_lines() -> Box<[Line<Stripe>]> {
 }
 
 impl Stripe {
-    /// Enters an inline handler; false if the subscription is closed, and then the event is counted
-    /// as dropped.
+    /// Counts the start of an inline handler.
     #[inline]
-    pub(crate) fn enter(&self) -> bool {
-        // AcqRel: in the total order of this word the entry stands before the closing mark, or sees
-        // it and what the closer did before.
-        if self.entered.fetch_add(2, Ordering::AcqRel) & 1 == 0 {
-            return true;
-        }
-        // Release: whoever sees this end sees the entry.
-        self.late.fetch_add(1, Ordering::Release);
-        false
+    pub(crate) fn enter(&self) {
+        // Relaxed: published by what comes after it, at the latest by `leave`.
+        self.entered.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Leaves an inline handler; true if somebody waits for that.
+    /// Counts the end of an inline handler.
     #[inline]
-    pub(crate) fn leave(&self, failed: bool) -> bool {
+    pub(crate) fn leave(&self, failed: bool) {
         if failed {
             // Relaxed: a part of what `left` publishes next.
             self.failed.fetch_add(1, Ordering::Relaxed);
         }
-        // Release: the handler's work is visible to who waits for it. Acquire: sees the mark.
-        self.left.fetch_add(2, Ordering::AcqRel) & 1 != 0
+        // Release: whoever reads this count also sees the entry (C2).
+        self.left.fetch_add(1, Ordering::Release);
     }
 
     pub(crate) fn count_filtered(&self) {
@@ -103,36 +92,18 @@ impl Stripes {
         &lines[thread::number() & (lines.len() - 1)]
     }
 
-    /// Nobody enters after this.
-    pub(crate) fn close(&self) {
-        // The stripes must exist, or one allocated later would lack the mark.
-        let _ = self.mine();
-        for line in self.lines() {
-            line.entered.fetch_or(1, Ordering::AcqRel);
-        }
-    }
-
-    /// Whoever leaves after this tells those who wait for the last.
-    pub(crate) fn watch(&self) {
-        let _ = self.mine();
-        for line in self.lines() {
-            line.left.fetch_or(1, Ordering::AcqRel);
-        }
-    }
-
     /// Adds the stripes up: what has left first, what has entered last, so that a reader never sees
     /// more leave than enter (invariant C2).
     pub(crate) fn sums(&self) -> StripeSums {
         let mut sums = StripeSums::default();
         for line in self.lines() {
             // Acquire: whoever left had entered before, in any stripe's view.
-            sums.left += line.left.load(Ordering::Acquire) >> 1;
-            sums.late += line.late.load(Ordering::Acquire);
+            sums.left += line.left.load(Ordering::Acquire);
             sums.failed += line.failed.load(Ordering::Relaxed);
         }
         sums.failed = sums.failed.min(sums.left);
         for line in self.lines() {
-            sums.entered += line.entered.load(Ordering::Acquire) >> 1;
+            sums.entered += line.entered.load(Ordering::Acquire);
             sums.filtered += line.filtered.load(Ordering::Relaxed);
             sums.skipped += line.skipped.load(Ordering::Relaxed);
         }

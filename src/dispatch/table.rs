@@ -1,7 +1,7 @@
 //! From a topic's name to the list of its subscribers.
 //!
 //! ```text
-//! name --hash--> shard (snapshot of a table) --> TopicEntry --> SubscriberList (snapshot)
+//! name --hash--> bucket (snapshot) --> SubscriberList
 //! ```
 //!
 //! Publishers read snapshots and take no lock. Whoever changes subscriptions holds the one writer
@@ -14,13 +14,13 @@ mod changes;
 
 use std::sync::Arc;
 
+use super::buckets::{Bucket, Buckets, Place};
 use super::chunks::Chunks;
 use super::index::PatternIndex;
 use super::list::SubscriberList;
-use super::shards::{Place, Shard, Shards};
 use super::slot::{Group, Slot};
 use crate::pattern::TopicPattern;
-use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::sync::snapshot::{Loaded, Snapshot};
 use crate::sync::{Line, Mutex, hash_keys};
 use crate::topic::{Topic, TopicError};
@@ -28,36 +28,43 @@ use crate::topic::{Topic, TopicError};
 /// Remembered hashes of topics that were published once and have no entry yet.
 const SEEN: usize = if cfg!(loom) { 2 } else { 1024 };
 
-/// A topic that is published or subscribed to.
+/// A topic that is published or subscribed to: what writers and publisher handles know of it.
 #[derive(Debug)]
 pub(crate) struct TopicEntry {
+    /// The list that stands in the topic's bucket as well: handles have a shorter way to it.
+    pub(crate) list: Snapshot<SubscriberList>,
     pub(crate) topic: Topic,
-    list: Snapshot<SubscriberList>,
-    /// The literal subscriptions. Only touched under the writer lock.
-    literal: Mutex<Literal>,
-    /// Published since the last sweep: stays when room is made.
-    used: AtomicBool,
-    /// Publisher handles that hold on to this entry.
-    pins: AtomicUsize,
+    hash: u64,
+    /// Only touched under the writer lock.
+    needs: Mutex<Needs>,
 }
 
+/// What an entry is needed for.
 #[derive(Debug, Default)]
-struct Literal {
+struct Needs {
     plain: Chunks,
     grouped: Vec<Arc<Slot>>,
+    /// Publisher handles that hold on to the entry.
+    pins: usize,
+}
+
+impl Needs {
+    /// Nothing but its use keeps the entry: no literal subscription, no handle.
+    fn is_none(&self) -> bool {
+        self.plain.is_empty() && self.grouped.is_empty() && self.pins == 0
+    }
 }
 
 /// All topics of a bus and who subscribes to them.
 #[derive(Debug)]
 pub(crate) struct TopicTable {
     hasher: ahash::RandomState,
-    shards: Shards,
+    buckets: Buckets,
     /// Raised when a pattern is added; lists of an older generation are resolved anew.
     generation: Line<AtomicU64>,
     seen: Box<[AtomicU32]>,
     writer: Mutex<Writer>,
-    /// The most entries that no literal subscription and no publisher handle needs. Each shard has its
-    /// share, rounded up.
+    /// The most entries that no literal subscription and no publisher handle needs.
     cap: usize,
     /// How often an entry was wanted and there was no room.
     refusals: AtomicU64,
@@ -67,8 +74,12 @@ pub(crate) struct TopicTable {
 struct Writer {
     patterns: PatternIndex<Vec<Arc<Slot>>>,
     groups: Vec<Arc<Group>>,
-    /// Entries in all shards.
+    /// Entries in all buckets,
     entries: usize,
+    /// and those among them that nothing needs.
+    loose: usize,
+    /// The bucket where the next sweep begins.
+    hand: usize,
 }
 
 /// What a change leaves behind. Dropped outside the writer lock, for it may hold the last reference
@@ -76,7 +87,7 @@ struct Writer {
 #[derive(Default)]
 struct Garbage {
     lists: Vec<Arc<SubscriberList>>,
-    shards: Vec<Arc<Shard>>,
+    buckets: Vec<Arc<Bucket>>,
     slots: Vec<Arc<Slot>>,
     literals: Vec<Chunks>,
 }
@@ -85,7 +96,7 @@ impl TopicTable {
     pub(crate) fn new(cap: usize) -> Self {
         Self {
             hasher: hash_keys(),
-            shards: Shards::new(),
+            buckets: Buckets::new(),
             generation: Line(AtomicU64::new(0)),
             seen: (0..SEEN).map(|_| AtomicU32::new(0)).collect(),
             writer: Mutex::new(Writer::default()),
@@ -99,108 +110,131 @@ impl TopicTable {
         self.hasher.hash_one(name)
     }
 
-    /// Finds a topic's entry and hands it to `visit`, under a guard that must not wait.
+    /// The bucket of a hash, where [`named`](Self::named) looks. It stays with the
+    /// caller: to hand it on would cost more than to find it.
     #[inline]
-    pub(crate) fn with_entry<R>(&self, name: &str, visit: impl FnOnce(&Arc<TopicEntry>) -> R) -> Option<R> {
-        let hash = self.hash(name);
-        let shard = self.shards.of(hash).load();
-        Place::find(&shard, hash, name).map(visit)
+    pub(crate) fn bucket(&self, hash: u64) -> Loaded<Bucket> {
+        self.buckets.of(hash).load()
     }
 
-    /// The current list of a topic by its name, if the topic has an entry.
+    /// The list of a topic by its name, if it is in the bucket and up to date.
     #[inline]
-    pub(crate) fn find(&self, name: &str) -> Option<Loaded<SubscriberList>> {
-        self.with_entry(name, |entry| self.list(entry))
+    pub(crate) fn named<'a>(&self, bucket: &'a Bucket, hash: u64, name: &str) -> Option<&'a SubscriberList> {
+        self.current(&bucket.iter().find(|place| place.hash == hash && place.list.is_named(name))?.list)
     }
 
-    /// The current list of an entry.
+    /// The list, if it is up to date.
     #[inline]
-    pub(crate) fn list(&self, entry: &Arc<TopicEntry>) -> Loaded<SubscriberList> {
-        let list = entry.list.load();
+    pub(crate) fn current<'a>(&self, list: &'a SubscriberList) -> Option<&'a SubscriberList> {
         // Acquire: the patterns behind a generation are registered when it shows (V1). A list that
         // is replaced after this look was current at the moment of the look.
-        if list.generation == self.generation.load(Ordering::Acquire) {
-            // Relaxed: a hint for the sweep; written only when it changes.
-            if !entry.used.load(Ordering::Relaxed) {
-                entry.used.store(true, Ordering::Relaxed);
-            }
-            return list;
-        }
-        drop(list);
-        self.refresh(entry)
+        let current = list.generation == self.generation.load(Ordering::Acquire);
+        current.then(|| {
+            list.note_use();
+            list
+        })
     }
 
+    /// The list of an entry, brought up to date if it is not.
     #[cold]
-    fn refresh(&self, entry: &Arc<TopicEntry>) -> Loaded<SubscriberList> {
+    pub(crate) fn refreshed(&self, entry: &Arc<TopicEntry>) -> Arc<SubscriberList> {
         let mut garbage = Garbage::default();
-        {
-            let writer = self.writer.lock();
-            self.resolve(&writer, entry, &mut garbage);
+        let writer = self.writer.lock();
+        let here = entry.list.load_full();
+        // Relaxed: only changed under the writer lock, which we hold.
+        if here.generation == self.generation.load(Ordering::Relaxed) {
+            return here;
         }
-        entry.list.load()
+        let list = Arc::new(self.resolve(&writer, entry));
+        self.replace(entry, &here, Arc::clone(&list), &mut garbage);
+        list
     }
 
-    /// Resolves an entry's list anew.
-    fn resolve(&self, writer: &Writer, entry: &TopicEntry, garbage: &mut Garbage) {
+    /// The topic of this name in the form that its events carry, if it has an entry.
+    pub(crate) fn known_topic(&self, name: &str) -> Option<Topic> {
+        let bucket = self.bucket(self.hash(name));
+        bucket.iter().find(|place| place.list.is_named(name)).map(|place| place.list.topic.clone())
+    }
+
+    /// Resolves an entry's list anew. Under the writer lock.
+    fn resolve(&self, writer: &Writer, entry: &TopicEntry) -> SubscriberList {
         // Relaxed: only changed under the writer lock, which we hold.
         let generation = self.generation.load(Ordering::Relaxed);
         let mut slots = Vec::new();
         writer
             .patterns
             .for_each_match(entry.topic.as_str(), |matching| slots.extend(matching.iter().cloned()));
-        let list = {
-            let literal = entry.literal.lock();
-            slots.extend(literal.grouped.iter().cloned());
-            if slots.is_empty() {
-                SubscriberList::of_literals(generation, entry.topic.clone(), literal.plain.clone())
-            } else {
-                slots.extend(literal.plain.iter().cloned());
-                SubscriberList::resolve(generation, entry.topic.clone(), slots)
-            }
-        };
-        Self::replace(entry, list, garbage);
+        let needs = entry.needs.lock();
+        slots.extend(needs.grouped.iter().cloned());
+        if slots.is_empty() {
+            return SubscriberList::of_literals(generation, entry.topic.clone(), needs.plain.clone());
+        }
+        slots.extend(needs.plain.iter().cloned());
+        SubscriberList::resolve(generation, entry.topic.clone(), slots)
     }
 
-    /// Puts a list in an entry's place and keeps count of where each slot stands.
-    fn replace(entry: &TopicEntry, list: SubscriberList, garbage: &mut Garbage) {
-        for slot in list.all() {
-            slot.listed.fetch_add(1, Ordering::Relaxed);
-        }
-        let old = entry.list.swap(Arc::new(list));
-        for slot in old.all() {
-            slot.listed.fetch_sub(1, Ordering::Relaxed);
-        }
-        garbage.lists.push(old);
+    /// Puts a list that was resolved anew in an entry's place. Under the writer lock.
+    fn replace(
+        &self,
+        entry: &Arc<TopicEntry>,
+        old: &SubscriberList,
+        new: Arc<SubscriberList>,
+        garbage: &mut Garbage,
+    ) {
+        count_listed(&new);
+        discount_listed(old);
+        self.put(entry, new, garbage);
     }
 
-    /// Resolves a topic that has no entry: the subscribers that match, and an entry if the topic was
-    /// seen before and there is room.
+    /// Puts a list in an entry's place; the caller keeps count of where the slots stand. Under the writer lock.
+    fn put(&self, entry: &Arc<TopicEntry>, list: Arc<SubscriberList>, garbage: &mut Garbage) {
+        let snapshot = self.buckets.of(entry.hash);
+        let mut bucket = Bucket::clone(&snapshot.load());
+        // Not there if it went in a sweep meanwhile.
+        if let Some(place) = bucket.iter_mut().find(|place| Arc::ptr_eq(&place.entry, entry)) {
+            place.list = Arc::clone(&list);
+            garbage.buckets.push(snapshot.swap(Arc::new(bucket)));
+        }
+        garbage.lists.push(entry.list.swap(list));
+    }
+
+    /// The list of a topic that is not in its bucket, or is out of date. A topic that has no entry is resolved for
+    /// this once, and gets an entry if it was seen before and there is room.
     ///
     /// # Errors
     ///
     /// [`TopicError`] if the name is no topic.
-    pub(crate) fn resolve_unseen(&self, name: &str) -> Result<Unseen, TopicError> {
+    #[cold]
+    pub(crate) fn resolve_unseen(&self, name: &str) -> Result<Arc<SubscriberList>, TopicError> {
         let topic = Topic::new(name)?;
         let hash = self.hash(name);
+        let known = {
+            let _writer = self.writer.lock();
+            self.known(hash, name)
+        };
+        if let Some(entry) = known {
+            return Ok(self.refreshed(&entry));
+        }
         // Relaxed: a hint. The low half of a hash; zero stands for "nothing".
         #[expect(clippy::cast_possible_truncation, reason = "half of a hash is a hash")]
         let (mark, place) = ((hash as u32) | 1, &self.seen[(hash >> 40) as usize & (SEEN - 1)]);
         if place.swap(mark, Ordering::Relaxed) == mark
             && let Some(entry) = self.entry_or_refuse(&topic)
         {
-            return Ok(Unseen::Entry(entry));
+            return Ok(self.refreshed(&entry));
         }
         let mut slots = Vec::new();
         let generation = {
             let writer = self.writer.lock();
-            // It may have moved to another shard, or been made, since the first look.
-            if let Some(entry) = self.with_entry(name, Arc::clone) {
-                return Ok(Unseen::Entry(entry));
-            }
             writer.patterns.for_each_match(name, |matching| slots.extend(matching.iter().cloned()));
+            // A literal subscription that was made meanwhile is in its entry.
+            if let Some(entry) = self.known(hash, name) {
+                drop(writer);
+                return Ok(self.refreshed(&entry));
+            }
             self.generation.load(Ordering::Relaxed)
         };
-        Ok(Unseen::Once(SubscriberList::resolve(generation, topic, slots)))
+        Ok(Arc::new(SubscriberList::resolve(generation, topic, slots)))
     }
 
     /// Who would get an event on this topic now.
@@ -214,11 +248,11 @@ impl TopicTable {
         {
             let writer = self.writer.lock();
             writer.patterns.for_each_match(name, |matching| slots.extend(matching.iter().cloned()));
-            self.with_entry(name, |entry| {
-                let literal = entry.literal.lock();
-                slots.extend(literal.plain.iter().cloned());
-                slots.extend(literal.grouped.iter().cloned());
-            });
+            if let Some(entry) = self.known(self.hash(name), name) {
+                let needs = entry.needs.lock();
+                slots.extend(needs.plain.iter().cloned());
+                slots.extend(needs.grouped.iter().cloned());
+            }
         }
         slots.sort_unstable_by_key(|slot| slot.id);
         slots.dedup_by_key(|slot| slot.id);
@@ -230,10 +264,10 @@ impl TopicTable {
         let writer = self.writer.lock();
         let mut all: Vec<(TopicPattern, usize)> =
             writer.patterns.iter().map(|(pattern, slots)| (pattern.clone(), slots.len())).collect();
-        for snapshot in self.shards.iter() {
+        for snapshot in self.buckets.iter() {
             for Place { entry, .. } in snapshot.load().iter() {
-                let literal = entry.literal.lock();
-                let count = literal.plain.len() + literal.grouped.len();
+                let needs = entry.needs.lock();
+                let count = needs.plain.len() + needs.grouped.len();
                 if count > 0 {
                     all.push((TopicPattern::from(entry.topic.clone()), count));
                 }
@@ -245,35 +279,29 @@ impl TopicTable {
 
     /// Entries in the table now, and how often one was refused for want of room.
     pub(crate) fn usage(&self) -> (usize, u64) {
-        let entries = self.shards.iter().map(|snapshot| snapshot.load().len()).sum();
-        (entries, self.refusals.load(Ordering::Relaxed))
+        (self.writer.lock().entries, self.refusals.load(Ordering::Relaxed))
+    }
+
+    /// The entry of a topic. Under the writer lock.
+    fn known(&self, hash: u64, name: &str) -> Option<Arc<TopicEntry>> {
+        let bucket = self.bucket(hash);
+        let place = bucket.iter().find(|place| place.hash == hash && place.list.is_named(name))?;
+        Some(Arc::clone(&place.entry))
     }
 }
 
-impl TopicEntry {
-    /// Says whether nothing but its use keeps the entry: no literal subscription, no handle.
-    fn is_loose(&self) -> bool {
-        let literal = self.literal.lock();
-        // Relaxed: pins are raised only under the writer lock, which the caller holds.
-        literal.plain.is_empty() && literal.grouped.is_empty() && self.pins.load(Ordering::Relaxed) == 0
+/// A list enters the table. Under the writer lock, hence Relaxed.
+fn count_listed(list: &SubscriberList) {
+    for slot in list.all() {
+        slot.listed.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-impl Drop for TopicEntry {
-    fn drop(&mut self) {
-        for slot in self.list.load().all() {
-            slot.listed.fetch_sub(1, Ordering::Relaxed);
-        }
+/// A list leaves the table. As above.
+fn discount_listed(list: &SubscriberList) {
+    for slot in list.all() {
+        slot.listed.fetch_sub(1, Ordering::Relaxed);
     }
-}
-
-/// What a publish to a topic without an entry finds.
-#[derive(Debug)]
-pub(crate) enum Unseen {
-    /// It has an entry now.
-    Entry(Arc<TopicEntry>),
-    /// Its subscribers, for this once.
-    Once(SubscriberList),
 }
 
 #[cfg(all(test, not(loom)))]

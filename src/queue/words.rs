@@ -33,6 +33,8 @@ impl Gate {
     const BYPASSED: u64 = 1 << 2;
     /// The subscription has come to its end (an inline one; a queue has its mark in [`Taken`]).
     const ENDED: u64 = 1 << 3;
+    /// No inline handler starts any more, not even one that was granted.
+    const BARRED: u64 = 1 << 4;
     /// One accepted event.
     const ONE: u64 = 1 << 8;
 
@@ -110,6 +112,11 @@ impl Gate {
         self.0.fetch_or(Self::ENDED, Ordering::AcqRel) & Self::ENDED == 0
     }
 
+    /// No inline handler starts any more; see `dispatch/frames.rs`.
+    pub(crate) fn bar(&self) {
+        self.0.fetch_or(Self::BARRED, Ordering::AcqRel);
+    }
+
     pub(crate) fn bypass(&self) {
         self.0.fetch_or(Self::BYPASSED, Ordering::AcqRel);
     }
@@ -139,6 +146,11 @@ impl GateView {
     #[inline]
     pub(crate) fn is_open(self) -> bool {
         self.0 & (Gate::CLOSED | Gate::BYPASSED) == 0
+    }
+
+    #[inline]
+    pub(crate) fn is_barred(self) -> bool {
+        self.0 & Gate::BARRED != 0
     }
 
     pub(crate) fn is_bypassed(self) -> bool {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::delivered::{Delivered, PassingEvent};
-use crate::dispatch::{Filter, InlineHandler, Next, Passing, Slot, Timing};
+use crate::dispatch::{Filter, Inline, InlineHandler, Next, Passing, Slot, Stage, Timing};
 use crate::error::HandlerError;
 use crate::guard::{drop_guarded, guarded};
 use crate::queue::Ring;
@@ -43,9 +43,6 @@ impl<E: Into<HandlerError>> HandlerResult for Result<(), E> {
     }
 }
 
-/// A queue holds only events that were judged to be of the handler's type.
-const JUDGED: &str = "an event of the judged type";
-
 /// A closure in the publisher's thread.
 pub(crate) struct InlineBody<E, F> {
     call: F,
@@ -64,10 +61,10 @@ where
     F: Fn(&Arc<Slot>, &E) -> Result<(), HandlerError> + Send + Sync,
 {
     #[inline]
-    fn call(&self, passing: &Passing<'_>, slot: &Arc<Slot>) -> Result<(), HandlerError> {
+    fn call<'a>(&self, passing: &Passing<'_>, slot: &'a Arc<Slot>, stage: &mut Stage<'a>) -> Inline {
         match E::look(&PassingEvent(passing)) {
-            Some(event) => (self.call)(slot, event),
-            None => unreachable!("{JUDGED}"),
+            Some(event) => stage.run(slot, passing.head(), || (self.call)(slot, event)),
+            None => Inline::Skipped,
         }
     }
 }
@@ -85,8 +82,8 @@ impl<E, F> Predicate<E, F> {
 }
 
 impl<E: Delivered, F: Fn(&E) -> bool + Send + Sync> Filter for Predicate<E, F> {
-    fn admits(&self, passing: &Passing<'_>) -> bool {
-        E::look(&PassingEvent(passing)).is_some_and(|event| (self.admits)(event))
+    fn admits(&self, passing: &Passing<'_>) -> Option<bool> {
+        E::look(&PassingEvent(passing)).map(|event| (self.admits)(event))
     }
 }
 

@@ -39,6 +39,21 @@ mod mutex;
 
 pub(crate) use mutex::Mutex;
 
+/// A `static`; under loom one that each execution of a model makes anew.
+#[cfg(not(loom))]
+macro_rules! process_wide {
+    ($($(#[$attribute:meta])* static $name:ident: $type:ty = $start:expr;)+) => {
+        $($(#[$attribute])* static $name: $type = $start;)+
+    };
+}
+#[cfg(loom)]
+macro_rules! process_wide {
+    ($($(#[$attribute:meta])* static $name:ident: $type:ty = $start:expr;)+) => {
+        loom::lazy_static! { $($(#[$attribute])* static ref $name: $type = $start;)+ }
+    };
+}
+pub(crate) use process_wide;
+
 /// A value that is set once; of `std` under loom too, where no protocol may depend on it.
 pub(crate) use std::sync::OnceLock;
 

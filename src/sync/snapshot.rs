@@ -47,6 +47,14 @@ impl<T> Snapshot<T> {
         }
     }
 
+    /// Loads the current value, to be kept.
+    pub(crate) fn load_full(&self) -> Arc<T> {
+        #[cfg(not(loom))]
+        return self.inner.load_full();
+        #[cfg(loom)]
+        return self.inner.lock().clone();
+    }
+
     /// Replaces the value and returns the old one, so that the caller decides where it is dropped:
     /// the last reference to a list may drop user code, which must not happen under a lock.
     #[must_use = "the old value may hold user code: drop it outside every lock"]

@@ -167,8 +167,8 @@ fn v3_a_wait_for_the_end_against_a_publisher_that_displaces() {
 /// An inline handler is called while somebody cancels and waits: none runs after the wait, and the wait
 /// ends.
 ///
-/// Broken by a `Stripe::enter` that looks at the mark before it counts itself in, and by a `leave` that
-/// does not look at it.
+/// Broken by a `Stage::enter` that looks whether it is barred before it swaps its word, and by a `leave` that
+/// does not look at the mark in it.
 #[test]
 fn v3_an_inline_handler_against_cancel_and_wait() {
     loom::model(|| {

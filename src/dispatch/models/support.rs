@@ -8,7 +8,10 @@ use crate::dispatch::passing::Passing;
 use crate::dispatch::slot::{
     Consumer, DeliveryMode, InlineHandler, Sink, Slot, SlotParts, Spec, SubscriptionKind,
 };
-use crate::dispatch::{Hooks, Next, Pass, Patience, Receipt, Roster, SubscriberList, TopicTable};
+use crate::dispatch::{
+    Hooks, Inline, MAX_DEPTH, Nested, Next, Pass, Patience, Receipt, Roster, Stage, SubscriberList,
+    TopicTable,
+};
 use crate::event::{AnyEvent, DropReason, Event, Extras, PayloadKind};
 use crate::pattern::TopicPattern;
 use crate::queue::{Refused, Ring};
@@ -129,9 +132,11 @@ pub(crate) fn queue(capacity: usize, mode: DeliveryMode) -> (Arc<Slot>, Bell) {
 struct Calls<F>(F);
 
 impl<F: Fn() + Send + Sync> InlineHandler for Calls<F> {
-    fn call(&self, _event: &Passing<'_>, _slot: &Arc<Slot>) -> Result<(), crate::error::HandlerError> {
-        (self.0)();
-        Ok(())
+    fn call<'a>(&self, event: &Passing<'_>, slot: &'a Arc<Slot>, stage: &mut Stage<'a>) -> Inline {
+        stage.run(slot, event.head(), || {
+            (self.0)();
+            Ok(())
+        })
     }
 }
 
@@ -157,7 +162,8 @@ pub(crate) fn publish_with<T: Send + Sync + 'static>(
     let event = Event::build(topic.clone(), Stamp::coarse(), PayloadKind::Local, extras, payload);
     let list = SubscriberList::resolve(0, topic.clone(), vec![Arc::clone(slot)]);
     let passing = Passing::new(&event);
-    let outcome = Pass::new(&passing, Patience::Wait).run(&list, 0);
+    let nested = slot.is_inline().then(|| Nested::enter(MAX_DEPTH).expect("not so deep"));
+    let outcome = Pass::new(&passing, Patience::Wait, nested.as_ref()).run(&list, 0);
     if let Some(completion) = event.head().completion() {
         slot.hooks.completed(completion.release());
     }

@@ -23,7 +23,7 @@ impl Tables {
         let table = Arc::new(TopicTable::new(16));
         for topic in topics {
             let entry = table.pin(&Topic::new(topic).expect("a topic"));
-            TopicTable::unpin(&entry);
+            table.unpin(&entry);
         }
         let slot = slot_in(
             &Arc::downgrade(&table),
@@ -36,9 +36,13 @@ impl Tables {
 
     /// How often the slot stands in the list of a topic.
     fn count(table: &Arc<TopicTable>, slot: &Arc<Slot>, topic: &str) -> usize {
-        table
-            .with_entry(topic, |entry| table.list(entry).all().filter(|other| other.id == slot.id).count())
-            .expect("the topic has an entry")
+        let hash = table.hash(topic);
+        let bucket = table.bucket(hash);
+        let list = match table.named(&bucket, hash, topic) {
+            Some(list) => list,
+            None => &*table.resolve_unseen(topic).expect("a topic"),
+        };
+        list.all().filter(|other| other.id == slot.id).count()
     }
 
     /// Inserts the slot in a thread of its own; the flag is set when that is done.

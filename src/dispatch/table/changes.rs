@@ -3,100 +3,115 @@
 
 use std::sync::Arc;
 
-use super::{Garbage, Literal, TopicEntry, TopicTable, Writer};
+use super::{Garbage, Needs, TopicEntry, TopicTable, Writer, count_listed, discount_listed};
+use crate::dispatch::buckets::{Bucket, Place};
 use crate::dispatch::list::SubscriberList;
-use crate::dispatch::shards::{Place, Shard};
 use crate::dispatch::slot::{Group, Slot};
-use crate::event::SubscriptionId;
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::snapshot::Snapshot;
 use crate::topic::Topic;
+
+/// So many buckets does a sweep look at for an entry that can go. Each look takes the mark of use away, so that
+/// the next sweeps find more.
+const SWEEP: usize = 64;
 
 impl TopicTable {
     /// The entry of a topic, made if there is room for it.
     pub(super) fn entry_or_refuse(&self, topic: &Topic) -> Option<Arc<TopicEntry>> {
         let mut garbage = Garbage::default();
         let mut writer = self.writer.lock();
-        self.entry(&mut writer, topic, false, &mut garbage)
+        if let Some(entry) = self.known(self.hash(topic.as_str()), topic.as_str()) {
+            return Some(entry);
+        }
+        if writer.loose >= self.cap && !self.sweep(&mut writer, &mut garbage) {
+            // Relaxed: a statistic.
+            self.refusals.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
+        Some(self.add_entry(&mut writer, topic, &mut garbage))
     }
 
     /// The entry of a topic, held in the table by a pin.
     pub(crate) fn pin(&self, topic: &Topic) -> Arc<TopicEntry> {
         let mut garbage = Garbage::default();
         let mut writer = self.writer.lock();
-        let entry = self.entry_always(&mut writer, topic, &mut garbage);
-        // Relaxed: only judged under the writer lock, which we hold; see `unpin`.
-        entry.pins.fetch_add(1, Ordering::Relaxed);
+        let entry = self.entry(&mut writer, topic, &mut garbage);
+        Self::need(&mut writer, &entry, |needs| needs.pins += 1);
         entry
     }
 
     /// Pins an entry that is pinned already.
     pub(crate) fn pin_again(&self, entry: &TopicEntry) {
-        let _writer = self.writer.lock();
-        // Relaxed: under the writer lock, as in `pin`.
-        entry.pins.fetch_add(1, Ordering::Relaxed);
+        Self::need(&mut self.writer.lock(), entry, |needs| needs.pins += 1);
     }
 
     /// Lets go of a pinned entry.
-    pub(crate) fn unpin(entry: &TopicEntry) {
-        // Relaxed: the sweep may see it late, and keeps the entry a little longer.
-        entry.pins.fetch_sub(1, Ordering::Relaxed);
+    pub(crate) fn unpin(&self, entry: &TopicEntry) {
+        Self::need(&mut self.writer.lock(), entry, |needs| needs.pins -= 1);
     }
 
-    fn entry_always(&self, writer: &mut Writer, topic: &Topic, garbage: &mut Garbage) -> Arc<TopicEntry> {
-        self.entry(writer, topic, true, garbage)
-            .unwrap_or_else(|| unreachable!("an entry that must be is made"))
+    /// Changes what an entry is needed for, and keeps count of those that nothing needs.
+    fn need<R>(writer: &mut Writer, entry: &TopicEntry, change: impl FnOnce(&mut Needs) -> R) -> R {
+        let mut needs = entry.needs.lock();
+        let before = needs.is_none();
+        let result = change(&mut needs);
+        match (before, needs.is_none()) {
+            (true, false) => writer.loose -= 1,
+            (false, true) => writer.loose += 1,
+            _ => {}
+        }
+        result
     }
 
-    fn entry(
-        &self,
-        writer: &mut Writer,
-        topic: &Topic,
-        must: bool,
-        garbage: &mut Garbage,
-    ) -> Option<Arc<TopicEntry>> {
+    /// The entry of a topic, made if there is none.
+    fn entry(&self, writer: &mut Writer, topic: &Topic, garbage: &mut Garbage) -> Arc<TopicEntry> {
+        match self.known(self.hash(topic.as_str()), topic.as_str()) {
+            Some(entry) => entry,
+            None => self.add_entry(writer, topic, garbage),
+        }
+    }
+
+    fn add_entry(&self, writer: &mut Writer, topic: &Topic, garbage: &mut Garbage) -> Arc<TopicEntry> {
         let hash = self.hash(topic.as_str());
-        let snapshot = self.shards.of(hash);
-        let old = snapshot.load();
-        if let Some(entry) = Place::find(&old, hash, topic.as_str()) {
-            return Some(Arc::clone(entry));
-        }
-        let mut shard = Shard::clone(&old);
-        drop(old);
-        if !must && self.is_crowded(&shard) {
-            let before = shard.len();
-            shard.retain(|place| !place.entry.is_loose() || place.entry.used.swap(false, Ordering::Relaxed));
-            let gone = before - shard.len();
-            if self.is_crowded(&shard) {
-                // Relaxed: a statistic.
-                self.refusals.fetch_add(1, Ordering::Relaxed);
-                return None;
-            }
-            // The entries that went are in the old shard, and go with it.
-            writer.entries -= gone;
-        }
-        let name = Arc::from(topic.as_str());
         let topic = topic.clone().intern();
-        let entry = Arc::new(TopicEntry {
-            list: Snapshot::new(Arc::new(SubscriberList::resolve(u64::MAX, topic.clone(), Vec::new()))),
-            topic,
-            literal: Mutex::new(Literal::default()),
-            used: AtomicBool::new(true),
-            pins: AtomicUsize::new(0),
-        });
-        self.resolve(writer, &entry, garbage);
-        let place = Place { hash, name, entry: Arc::clone(&entry) };
-        shard.insert_unique(hash, place, |place| place.hash);
-        garbage.shards.push(snapshot.swap(Arc::new(shard)));
+        let unresolved = Arc::new(SubscriberList::resolve(u64::MAX, topic.clone(), Vec::new()));
+        let (list, needs) = (Snapshot::new(unresolved), Mutex::new(Needs::default()));
+        let entry = Arc::new(TopicEntry { list, topic, hash, needs });
+        let list = Arc::new(self.resolve(writer, &entry));
+        count_listed(&list);
+        drop(entry.list.swap(Arc::clone(&list)));
+        let snapshot = self.buckets.of(hash);
+        let mut bucket = Bucket::clone(&snapshot.load());
+        bucket.push(Place { hash, list, entry: Arc::clone(&entry) });
+        garbage.buckets.push(snapshot.swap(Arc::new(bucket)));
         writer.entries += 1;
-        self.shards.grow(writer.entries, &mut garbage.shards);
-        Some(entry)
+        writer.loose += 1;
+        self.buckets.grow(writer.entries, &mut garbage.buckets);
+        entry
     }
 
-    /// Says whether a shard has its share of the entries that nothing needs.
-    fn is_crowded(&self, shard: &Shard) -> bool {
-        shard.iter().filter(|place| place.entry.is_loose()).count() >= self.cap.div_ceil(self.shards.count())
+    /// Takes out an entry that nothing needs and nobody has published to since the last sweep passed by it, and
+    /// with it all such of its bucket. False if none was found.
+    fn sweep(&self, writer: &mut Writer, garbage: &mut Garbage) -> bool {
+        let first = writer.hand;
+        for (step, snapshot) in self.buckets.iter_from(first).take(SWEEP).enumerate() {
+            writer.hand = (first + step + 1) % self.buckets.count();
+            let old = snapshot.load();
+            let goes = |place: &Place| place.entry.needs.lock().is_none() && !place.list.take_use();
+            let (gone, stays): (Bucket, Bucket) = old.iter().cloned().partition(goes);
+            drop(old);
+            if gone.is_empty() {
+                continue;
+            }
+            writer.entries -= gone.len();
+            writer.loose -= gone.len();
+            gone.iter().for_each(|place| discount_listed(&place.list));
+            // The lists of those that went are in the old bucket, and go with it.
+            garbage.buckets.push(snapshot.swap(Arc::new(stays)));
+            return true;
+        }
+        false
     }
 
     /// Enters a subscription: from the moment this returns, every publish that begins sees it (V1),
@@ -111,24 +126,20 @@ impl TopicTable {
             && slot.spec.group.is_none()
         {
             let entry = self.literal_entry(writer, name, &mut garbage);
-            let list = entry.list.load();
+            let list = entry.list.load_full();
             // Mostly the list is that of the literal subscriptions, and grows together with it.
-            let (shared, literals) = {
-                let mut literal = entry.literal.lock();
-                let shared = list.chunks.is_same(&literal.plain);
-                let grown = literal.plain.with(Arc::clone(slot));
-                garbage.literals.push(std::mem::replace(&mut literal.plain, grown.clone()));
+            let (shared, literals) = Self::need(writer, &entry, |needs| {
+                let shared = list.chunks.is_same(&needs.plain);
+                let grown = needs.plain.with(Arc::clone(slot));
+                garbage.literals.push(std::mem::replace(&mut needs.plain, grown.clone()));
                 (shared, grown)
-            };
+            });
             if list.generation == self.generation.load(Ordering::Relaxed) {
                 let chunks = if shared { literals } else { list.chunks.with(Arc::clone(slot)) };
-                let grown = list.grown(chunks, slot);
-                drop(list);
                 slot.listed.fetch_add(1, Ordering::Relaxed);
-                garbage.lists.push(entry.list.swap(Arc::new(grown)));
+                self.put(&entry, Arc::new(list.grown(chunks, slot)), &mut garbage);
             } else {
-                drop(list);
-                self.resolve(writer, &entry, &mut garbage);
+                self.replace(&entry, &list, Arc::new(self.resolve(writer, &entry)), &mut garbage);
             }
             return;
         }
@@ -136,13 +147,14 @@ impl TopicTable {
             match pattern.as_literal() {
                 Some(name) => {
                     let entry = self.literal_entry(writer, name, &mut garbage);
-                    let mut literal = entry.literal.lock();
-                    if slot.spec.group.is_some() {
-                        literal.grouped.push(Arc::clone(slot));
-                    } else {
-                        let grown = literal.plain.with(Arc::clone(slot));
-                        garbage.literals.push(std::mem::replace(&mut literal.plain, grown));
-                    }
+                    Self::need(writer, &entry, |needs| {
+                        if slot.spec.group.is_some() {
+                            needs.grouped.push(Arc::clone(slot));
+                        } else {
+                            let grown = needs.plain.with(Arc::clone(slot));
+                            garbage.literals.push(std::mem::replace(&mut needs.plain, grown));
+                        }
+                    });
                 }
                 None => writer.patterns.insert_with(pattern, Vec::new).push(Arc::clone(slot)),
             }
@@ -153,7 +165,7 @@ impl TopicTable {
 
     fn literal_entry(&self, writer: &mut Writer, name: &str, garbage: &mut Garbage) -> Arc<TopicEntry> {
         let topic = Topic::new(name).unwrap_or_else(|_| unreachable!("a literal pattern is a topic"));
-        self.entry_always(writer, &topic, garbage)
+        self.entry(writer, &topic, garbage)
     }
 
     /// Takes a subscription out.
@@ -164,7 +176,7 @@ impl TopicTable {
         let mut wild = false;
         for pattern in &slot.spec.patterns {
             match pattern.as_literal() {
-                Some(name) => self.remove_literal(name, slot.id, &mut garbage),
+                Some(name) => self.remove_literal(writer, name, slot, &mut garbage),
                 None => {
                     wild = true;
                     let Some(slots) = writer.patterns.get_mut(pattern) else { continue };
@@ -182,53 +194,47 @@ impl TopicTable {
         }
     }
 
-    fn remove_literal(&self, name: &str, id: SubscriptionId, garbage: &mut Garbage) {
-        let hash = self.hash(name);
-        let shard = self.shards.of(hash).load();
-        let Some(entry) = Place::find(&shard, hash, name) else { return };
-        let list = entry.list.load();
-        let mut shared = None;
-        {
-            let mut literal = entry.literal.lock();
-            if let Some(rest) = literal.plain.without(id) {
-                shared = list.chunks.is_same(&literal.plain).then(|| rest.clone());
-                garbage.literals.push(std::mem::replace(&mut literal.plain, rest));
+    fn remove_literal(&self, writer: &mut Writer, name: &str, slot: &Slot, garbage: &mut Garbage) {
+        let id = slot.id;
+        let Some(entry) = self.known(self.hash(name), name) else { return };
+        let list = entry.list.load_full();
+        let shared = Self::need(writer, &entry, |needs| {
+            let mut shared = None;
+            if let Some(rest) = needs.plain.without(id) {
+                shared = list.chunks.is_same(&needs.plain).then(|| rest.clone());
+                garbage.literals.push(std::mem::replace(&mut needs.plain, rest));
             }
-            if let Some(at) = literal.grouped.iter().position(|slot| slot.id == id) {
-                garbage.slots.push(literal.grouped.remove(at));
+            if let Some(at) = needs.grouped.iter().position(|slot| slot.id == id) {
+                garbage.slots.push(needs.grouped.remove(at));
             }
-        }
+            shared
+        });
         let rest = match shared {
             Some(chunks) => Some(list.shrunk(chunks)),
             None => list.without(id),
         };
-        drop(list);
         if let Some(rest) = rest {
-            Self::unlist(entry, rest, id, garbage);
-        }
-    }
-
-    /// Puts a list in an entry's place that lacks one slot, whatever its generation.
-    fn unlist(entry: &TopicEntry, rest: SubscriberList, id: SubscriptionId, garbage: &mut Garbage) {
-        let old = entry.list.swap(Arc::new(rest));
-        if let Some(slot) = old.find(id) {
             slot.listed.fetch_sub(1, Ordering::Relaxed);
+            self.put(&entry, Arc::new(rest), garbage);
         }
-        garbage.lists.push(old);
     }
 
     /// Takes a slot with wildcards out of every list that it was resolved into, so that nothing keeps
     /// its handler alive. Ends as soon as the last of them is found.
     fn sweep_out(&self, slot: &Slot, garbage: &mut Garbage) {
-        for snapshot in self.shards.iter() {
+        for snapshot in self.buckets.iter() {
             // Relaxed: lists change only under the writer lock, which the caller holds.
             if slot.listed.load(Ordering::Relaxed) == 0 {
                 return;
             }
-            for Place { entry, .. } in snapshot.load().iter() {
-                let rest = entry.list.load().without(slot.id);
-                if let Some(rest) = rest {
-                    Self::unlist(entry, rest, slot.id, garbage);
+            let old = snapshot.load();
+            if old.iter().all(|place| place.list.find(slot.id).is_none()) {
+                continue;
+            }
+            for Place { list, entry, .. } in old.iter() {
+                if let Some(rest) = list.without(slot.id) {
+                    slot.listed.fetch_sub(1, Ordering::Relaxed);
+                    self.put(entry, Arc::new(rest), garbage);
                 }
             }
         }
