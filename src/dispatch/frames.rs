@@ -96,8 +96,8 @@ pub(crate) struct Threads {
 
 process_wide! {
     /// Of the process, not of a bus: a thread has one record, whatever it publishes to.
-    static THREADS: Mutex<Threads> =
-        Mutex::new(Threads { records: Vec::new(), free: Vec::new(), next: NonZeroU32::MIN });
+    static THREADS: Arc<Mutex<Threads>> =
+        Arc::new(Mutex::new(Threads { records: Vec::new(), free: Vec::new(), next: NonZeroU32::MIN }));
 }
 
 /// Counts the running handlers of an inline subscription, in all threads.
@@ -113,11 +113,14 @@ pub(super) fn running(key: SubscriptionKey) -> u64 {
 struct ThisThread {
     record: Arc<Record>,
     depth: Cell<usize>,
+    /// Where it is to be struck off. Held, for under loom the static may be gone before the last thread is.
+    threads: Arc<Mutex<Threads>>,
 }
 
 impl ThisThread {
     fn enlist() -> Rc<Self> {
-        let mut threads = THREADS.lock();
+        let list = Arc::clone(&THREADS);
+        let mut threads = list.lock();
         let number = threads.free.pop().unwrap_or_else(|| {
             let number = threads.next;
             // There are never so many threads at a time.
@@ -126,13 +129,14 @@ impl ThisThread {
         });
         let record = Arc::new(Record::new(number));
         threads.records.push(Arc::clone(&record));
-        Rc::new(Self { record, depth: Cell::new(0) })
+        drop(threads);
+        Rc::new(Self { record, depth: Cell::new(0), threads: list })
     }
 }
 
 impl Drop for ThisThread {
     fn drop(&mut self) {
-        let mut threads = THREADS.lock();
+        let mut threads = self.threads.lock();
         threads.records.retain(|record| !Arc::ptr_eq(record, &self.record));
         threads.free.push(self.record.number);
     }

@@ -39,11 +39,11 @@ mod mutex;
 
 pub(crate) use mutex::Mutex;
 
-/// A `static`; under loom one that each execution of a model makes anew.
+/// A `static` that is made when it is first used; under loom each execution of a model makes it anew.
 #[cfg(not(loom))]
 macro_rules! process_wide {
     ($($(#[$attribute:meta])* static $name:ident: $type:ty = $start:expr;)+) => {
-        $($(#[$attribute])* static $name: $type = $start;)+
+        $($(#[$attribute])* static $name: std::sync::LazyLock<$type> = std::sync::LazyLock::new(|| $start);)+
     };
 }
 #[cfg(loom)]

@@ -17,14 +17,13 @@ pub(crate) struct Mutex<T> {
 }
 
 impl<T> Mutex<T> {
-    #[cfg(not(loom))]
-    pub(crate) const fn new(value: T) -> Self {
-        Self { inner: parking_lot::Mutex::new(value) }
-    }
-
-    #[cfg(loom)]
     pub(crate) fn new(value: T) -> Self {
-        Self { inner: loom::sync::Mutex::new(value) }
+        Self {
+            #[cfg(not(loom))]
+            inner: parking_lot::Mutex::new(value),
+            #[cfg(loom)]
+            inner: loom::sync::Mutex::new(value),
+        }
     }
 
     #[cfg(not(loom))]

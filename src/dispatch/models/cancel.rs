@@ -164,43 +164,6 @@ fn v3_a_wait_for_the_end_against_a_publisher_that_displaces() {
     });
 }
 
-/// An inline handler is called while somebody cancels and waits: none runs after the wait, and the wait
-/// ends.
-///
-/// Broken by a `Stage::enter` that looks whether it is barred before it swaps its word, and by a `leave` that
-/// does not look at the mark in it.
-#[test]
-fn v3_an_inline_handler_against_cancel_and_wait() {
-    loom::model(|| {
-        let over = Arc::new(AtomicBool::new(false));
-        let late = Figure::default();
-        let slot = {
-            let (over, late) = (Arc::clone(&over), late.clone());
-            inline(u64::MAX, move || {
-                if over.load(Ordering::Relaxed) {
-                    late.raise();
-                }
-            })
-        };
-        let publisher = {
-            let slot = Arc::clone(&slot);
-            spawn(move || publish(&slot, 1_u64))
-        };
-        slot.cancel(DropReason::Cancelled);
-        let (woken, waker) = waker();
-        let mut quiet = Quiet::of(Arc::clone(&slot));
-        let ready = quiet.poll(&mut Context::from_waker(&waker)).is_ready();
-        if ready {
-            over.store(true, Ordering::Relaxed);
-        }
-        let receipt = publisher.join().expect("publisher");
-        assert_eq!(late.get(), 0, "a handler ran after the end");
-        assert!(ready || woken.get() > 0, "nobody told that the handler ended");
-        drop(quiet);
-        close_account(slot, receipt.offered() as u64, receipt.delivered() as u64);
-    });
-}
-
 /// The subscription is paused and cancelled while the consumer takes: the event is not kept, and counted
 /// once.
 ///

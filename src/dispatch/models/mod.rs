@@ -13,12 +13,14 @@
 //! |---|---|
 //! | `queue.rs` | push, take, rest, pause and close of one queue |
 //! | `cancel.rs` | cancellation against publishers, handlers, pauses, completions |
+//! | `inline.rs` | inline handlers: their words and their counts |
 //! | `wait.rs` | publishers that wait for room |
 //! | `table.rs` | subscribing and cancelling against publishers that look for their subscribers |
 //! | `counters.rs` | reading the account while it changes |
 
 mod cancel;
 mod counters;
+mod inline;
 mod queue;
 pub(crate) mod support;
 mod table;

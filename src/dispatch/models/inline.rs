@@ -1,0 +1,145 @@
+//! Inline handlers: the words in which they run, and the counts of the thread that is at home.
+
+use std::sync::Arc;
+use std::task::Context;
+
+use loom::sync::atomic::AtomicBool;
+use loom::thread::spawn;
+
+use super::support::{Figure, close_account, inline, publish, waker};
+use crate::dispatch::Quiet;
+use crate::event::DropReason;
+use crate::sync::atomic::Ordering;
+
+/// An inline handler is called while somebody cancels and waits: none runs after the wait, and the wait
+/// ends.
+///
+/// Broken by a `Stage::enter` that looks whether it is barred before it swaps its word, and by a `leave` that
+/// does not look at the mark in it.
+#[test]
+fn v3_an_inline_handler_against_cancel_and_wait() {
+    loom::model(|| {
+        let over = Arc::new(AtomicBool::new(false));
+        let late = Figure::default();
+        let slot = {
+            let (over, late) = (Arc::clone(&over), late.clone());
+            inline(u64::MAX, move || {
+                if over.load(Ordering::Relaxed) {
+                    late.raise();
+                }
+            })
+        };
+        let publisher = {
+            let slot = Arc::clone(&slot);
+            spawn(move || publish(&slot, 1_u64))
+        };
+        slot.cancel(DropReason::Cancelled);
+        let (woken, waker) = waker();
+        let mut quiet = Quiet::of(Arc::clone(&slot));
+        let ready = quiet.poll(&mut Context::from_waker(&waker)).is_ready();
+        if ready {
+            over.store(true, Ordering::Relaxed);
+        }
+        let receipt = publisher.join().expect("publisher");
+        assert_eq!(late.get(), 0, "a handler ran after the end");
+        assert!(ready || woken.get() > 0, "nobody told that the handler ended");
+        drop(quiet);
+        close_account(slot, receipt.offered() as u64, receipt.delivered() as u64);
+    });
+}
+
+/// The same for a handler that is called by a publish from within another handler: a publisher goes one deeper
+/// than ever before while somebody looks for running handlers.
+///
+/// Broken by a `used` that is stored and loaded, for then neither sees the other.
+#[test]
+fn v3_a_nested_handler_against_cancel_and_wait() {
+    loom::model(|| {
+        let over = Arc::new(AtomicBool::new(false));
+        let late = Figure::default();
+        let slot = {
+            let (over, late) = (Arc::clone(&over), late.clone());
+            inline(u64::MAX, move || {
+                if over.load(Ordering::Relaxed) {
+                    late.raise();
+                }
+            })
+        };
+        let outer = {
+            let slot = Arc::clone(&slot);
+            inline(u64::MAX, move || {
+                publish(&slot, 2_u64);
+            })
+        };
+        let publisher = spawn(move || {
+            publish(&outer, 1_u64);
+            close_account(outer, 1, 1);
+        });
+        slot.cancel(DropReason::Cancelled);
+        let mut quiet = Quiet::of(Arc::clone(&slot));
+        let (_woken, waker) = waker();
+        if quiet.poll(&mut Context::from_waker(&waker)).is_ready() {
+            over.store(true, Ordering::Relaxed);
+        }
+        publisher.join().expect("publisher");
+        assert_eq!(late.get(), 0, "a handler ran after the end");
+        drop(quiet);
+        let handled = slot.ledger().delivered;
+        close_account(slot, handled, handled);
+    });
+}
+
+/// A handler ends its own subscription and waits, while another thread's handler runs: it does not wait for
+/// itself, and it waits for the other.
+///
+/// Broken by a `Quiet` that does not ask how many handlers are its own.
+#[test]
+fn v3_a_handler_that_cancels_itself_waits_for_the_other_publisher() {
+    loom::model(|| {
+        let inside = Figure::default();
+        let cell: Arc<std::sync::OnceLock<std::sync::Weak<crate::dispatch::Slot>>> = Arc::default();
+        let slot = {
+            let (inside, cell) = (inside.clone(), Arc::clone(&cell));
+            inline(u64::MAX, move || {
+                inside.raise();
+                let slot = cell.get().and_then(std::sync::Weak::upgrade).expect("it is set");
+                if slot.cancel(DropReason::Cancelled) {
+                    let mut quiet = Quiet::of(Arc::clone(&slot));
+                    let (_woken, waker) = waker();
+                    if quiet.poll(&mut Context::from_waker(&waker)).is_ready() {
+                        // Nobody else is inside, and nobody comes any more.
+                        inside.take();
+                    }
+                }
+            })
+        };
+        cell.set(Arc::downgrade(&slot)).expect("set once");
+        let other = {
+            let slot = Arc::clone(&slot);
+            spawn(move || publish(&slot, 1_u64).delivered())
+        };
+        let own = publish(&slot, 2_u64).delivered();
+        let delivered = (own + other.join().expect("publisher")) as u64;
+        assert!(delivered >= 1 && slot.is_quiet(0));
+        close_account(slot, delivered, delivered);
+    });
+}
+
+/// Two threads publish, and the second may get the number of the first, and with it the home where that one
+/// counted without read-modify-writes: no count is lost.
+///
+/// Broken by two threads at a time with one number.
+#[test]
+fn c1_a_number_of_a_thread_that_is_gone() {
+    loom::model(|| {
+        let slot = inline(u64::MAX, || {});
+        let publisher = || {
+            let slot = Arc::clone(&slot);
+            spawn(move || publish(&slot, 1_u64))
+        };
+        let (one, two) = (publisher(), publisher());
+        one.join().expect("publisher");
+        two.join().expect("publisher");
+        close_account(slot, 2, 2);
+    });
+}
