@@ -144,7 +144,7 @@ impl<'a> Stage<'a> {
     pub(crate) fn run(
         &mut self,
         slot: &'a Arc<Slot>,
-        event: &Head,
+        event: &Passing<'_>,
         handler: impl FnOnce() -> Result<(), HandlerError>,
     ) -> Inline {
         let last = match slot.limited.then(|| slot.claim()) {
@@ -175,7 +175,7 @@ impl<'a> Stage<'a> {
         if result.is_err() || slot.watched || event.completion().is_some() {
             // Other code of the application follows.
             self.leave();
-            slot.conclude(event, &timing, result.as_ref().err());
+            slot.conclude(event.head(), &timing, result.as_ref().err());
         }
         match result {
             Ok(()) => Inline::Done,

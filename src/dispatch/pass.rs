@@ -110,14 +110,14 @@ impl<'a> Pass<'a> {
     /// The event's completion waits for one more subscription.
     #[inline]
     fn open(&self) {
-        if let Some(completion) = self.event.head().completion() {
+        if let Some(completion) = self.event.completion() {
             completion.open();
         }
     }
 
     /// That subscription is not given the event after all.
     fn withdraw(&self, slot: &Slot) {
-        if let Some(completion) = self.event.head().completion() {
+        if let Some(completion) = self.event.completion() {
             slot.hooks.completed(completion.withdraw());
         }
     }

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::cell::OnceCell;
 
-use crate::event::{AnyEvent, Event, Head};
+use crate::event::{AnyEvent, Completion, Event, Head};
 
 /// An event of a known type, seen without it. The dispatcher is compiled once, not once per type.
 trait Source {
@@ -27,6 +27,8 @@ impl<T: Send + Sync + 'static> Source for Event<T> {
 pub(crate) struct Passing<'a> {
     source: &'a dyn Source,
     head: &'a Head,
+    // Asked for at every subscription: looked for once.
+    completion: Option<&'a Completion>,
     /// The `Event<T>`, to downcast to: a typed inline handler borrows it.
     typed: &'a dyn Any,
     any: OnceCell<AnyEvent>,
@@ -35,12 +37,18 @@ pub(crate) struct Passing<'a> {
 impl<'a> Passing<'a> {
     #[inline]
     pub(crate) fn new<T: Send + Sync + 'static>(event: &'a Event<T>) -> Self {
-        Self { source: event, head: event.head(), typed: event, any: OnceCell::new() }
+        let head = event.head();
+        Self { source: event, head, completion: head.completion(), typed: event, any: OnceCell::new() }
     }
 
     #[inline]
     pub(crate) fn head(&self) -> &Head {
         self.head
+    }
+
+    #[inline]
+    pub(crate) fn completion(&self) -> Option<&'a Completion> {
+        self.completion
     }
 
     pub(crate) fn payload_type_name(&self) -> &'static str {

@@ -63,7 +63,7 @@ where
     #[inline]
     fn call<'a>(&self, passing: &Passing<'_>, slot: &'a Arc<Slot>, stage: &mut Stage<'a>) -> Inline {
         match E::look(&PassingEvent(passing)) {
-            Some(event) => stage.run(slot, passing.head(), || (self.call)(slot, event)),
+            Some(event) => stage.run(slot, passing, || (self.call)(slot, event)),
             None => Inline::Skipped,
         }
     }

@@ -133,7 +133,7 @@ struct Calls<F>(F);
 
 impl<F: Fn() + Send + Sync> InlineHandler for Calls<F> {
     fn call<'a>(&self, event: &Passing<'_>, slot: &'a Arc<Slot>, stage: &mut Stage<'a>) -> Inline {
-        stage.run(slot, event.head(), || {
+        stage.run(slot, event, || {
             (self.0)();
             Ok(())
         })
