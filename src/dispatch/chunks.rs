@@ -139,20 +139,19 @@ impl Chunks {
         self.few.iter().chain(blocks.flat_map(|block| block.iter()).flat_map(|chunk| chunk.iter()))
     }
 
-    /// Visits all from the first on. Plain loops: this is the publishers' walk.
+    /// Visits all from the first on. One loop with one call: this is the publishers' walk, and the visit becomes
+    /// part of it.
     #[inline(always)]
     pub(super) fn for_each<'a>(&'a self, mut visit: impl FnMut(&'a Arc<Slot>)) {
-        let Some(blocks) = &self.blocks else {
-            for slot in &self.few {
+        let mut chunks = self.blocks.iter().flat_map(|blocks| blocks.iter()).flat_map(|block| block.iter());
+        let mut chunk: &[Arc<Slot>] = &self.few;
+        loop {
+            for slot in chunk {
                 visit(slot);
             }
-            return;
-        };
-        for block in blocks.iter() {
-            for chunk in block.iter() {
-                for slot in chunk.iter() {
-                    visit(slot);
-                }
+            match chunks.next() {
+                Some(next) => chunk = next,
+                None => return,
             }
         }
     }

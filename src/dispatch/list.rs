@@ -206,14 +206,19 @@ impl SubscriberList {
     }
 
     /// Visits those in no group, beginning with number `start` and going round.
-    #[inline]
+    #[inline(always)]
     pub(super) fn for_each<'a>(&'a self, start: usize, mut visit: impl FnMut(&'a Arc<Slot>)) {
         if start == 0 {
             self.chunks.for_each(visit);
         } else {
-            for slot in self.chunks.iter().skip(start).chain(self.chunks.iter().take(start)) {
-                visit(slot);
-            }
+            self.for_each_rotated(start, &mut visit);
+        }
+    }
+
+    #[cold]
+    fn for_each_rotated<'a>(&'a self, start: usize, visit: &mut dyn FnMut(&'a Arc<Slot>)) {
+        for slot in self.chunks.iter().skip(start).chain(self.chunks.iter().take(start)) {
+            visit(slot);
         }
     }
 }
