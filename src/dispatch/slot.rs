@@ -138,29 +138,12 @@ pub(crate) struct Spec {
 
 /// A subscription in the dispatcher.
 ///
-/// The order of the fields is that of the cache lines: with many subscriptions each line is a miss, so
-/// what a publisher looks at stands in the first 64 bytes, and what only consumers write in the third. Between
-/// them stands what hardly anybody writes, so that they share no line wherever the slot lies: to align it would
-/// cost a hundred bytes more.
+/// The order of the fields is that of the cache lines: with many subscriptions each line is a miss. The reference
+/// counts before the first field are written by workers, the publishers' line is read by all of them, and `ended`
+/// is written by who ends handlers. Between these three stands what hardly anybody writes, so that they share no
+/// line wherever the slot lies: to align it would cost a hundred bytes more.
 #[repr(C)]
 pub(crate) struct Slot {
-    // The publishers' line, which none of them writes to.
-    /// Whether it is open. The gate of the queue, if there is one, is the one that decides.
-    pub(super) gate: Gate,
-    pub(crate) sink: Sink,
-    /// Whether somebody wants to hear of every handler's end,
-    pub(crate) watched: bool,
-    /// whether the [`Spec`] has a filter,
-    pub(super) filters: bool,
-    /// and a budget,
-    pub(super) limited: bool,
-    /// and whether a full queue drops its oldest event.
-    pub(super) displaces: bool,
-    /// The thread whose inline handlers `ended` counts: the first that ran one. 0 before.
-    home: AtomicU32,
-    /// Written at the first event of another thread only.
-    pub(super) stripes: Stripes,
-
     // A line that hardly anybody writes.
     pub(crate) hooks: Arc<Hooks>,
     pub(crate) id: SubscriptionId,
@@ -178,12 +161,31 @@ pub(crate) struct Slot {
     /// Only one thread at a time ends handlers of this subscription.
     pub(super) exclusive: bool,
 
+    // The publishers' line, which none of them writes to.
+    /// Whether it is open. The gate of the queue, if there is one, is the one that decides.
+    pub(super) gate: Gate,
+    pub(crate) sink: Sink,
+    /// Whether somebody wants to hear of every handler's end,
+    pub(crate) watched: bool,
+    /// whether the [`Spec`] has a filter,
+    pub(super) filters: bool,
+    /// and a budget,
+    pub(super) limited: bool,
+    /// and whether a full queue drops its oldest event.
+    pub(super) displaces: bool,
+    /// The thread whose inline handlers `ended` counts: the first that ran one. 0 before.
+    home: AtomicU32,
+    /// Written at the first event of another thread only.
+    pub(super) stripes: Stripes,
+
+    // What nobody writes.
+    pub(crate) spec: Spec,
+
     // The line of who ends handlers.
     pub(super) ended: Ended,
 
     // The rest.
     pub(super) refused: Refused,
-    pub(crate) spec: Spec,
 
     /// Publishers that wait for room.
     pub(super) room: Listeners,
@@ -394,9 +396,9 @@ impl Slot {
 /// The lines are where they should be.
 #[cfg(all(not(loom), target_pointer_width = "64"))]
 const _: () = {
-    assert!(std::mem::offset_of!(Slot, hooks) == 64);
-    assert!(std::mem::offset_of!(Slot, ended) == 128);
-    assert!(std::mem::offset_of!(Slot, refused) == 192);
+    assert!(std::mem::offset_of!(Slot, gate) == 64);
+    assert!(std::mem::offset_of!(Slot, spec) == 128);
+    assert!(size_of::<Spec>() >= 64 && size_of::<Ended>() == 64);
 };
 
 impl fmt::Debug for Slot {

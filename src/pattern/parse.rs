@@ -58,12 +58,9 @@ impl Piece {
 
 /// Checks a text and parses it.
 pub(super) fn parse(text: &str) -> Result<TopicPattern, PatternError> {
+    let Some(first) = text.find(['*', '+']) else { return Ok(Topic::new(text)?.into()) };
     scan(text, true)?;
     check_wildcards(text)?;
-    let Some(first) = text.find(['*', '+']) else {
-        let topic = Topic::new(text)?;
-        return Ok(topic.into());
-    };
     let shape = if first == text.len() - 1 && text.ends_with('*') {
         Shape::StartsWith
     } else {

@@ -5,14 +5,14 @@ use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
 use super::delivered::{Delivered, PassingEvent};
 use crate::dispatch::{Filter, Inline, InlineHandler, Next, Passing, Slot, Stage, Timing};
 use crate::error::HandlerError;
 use crate::guard::{drop_guarded, guarded};
 use crate::queue::Ring;
-use crate::worker::{Body, Step};
+use crate::worker::{Body, LaneWaker, Step};
 
 mod sealed {
     pub trait Sealed {}
@@ -105,7 +105,7 @@ where
     F: Fn(&Arc<Slot>, &E) -> Result<(), HandlerError> + Send + Sync,
 {
     #[inline]
-    fn step(&mut self, slot: &Arc<Slot>, _cx: &mut Context<'_>) -> Step {
+    fn step(&mut self, slot: &Arc<Slot>, _waker: &LaneWaker<'_>) -> Step {
         let event = match slot.take(&self.queue) {
             Next::Event(event) => event,
             other => return Step::from(&other),
@@ -116,7 +116,7 @@ where
         Step::Handled
     }
 
-    fn resume(&mut self, _slot: &Arc<Slot>, _cx: &mut Context<'_>) -> Poll<()> {
+    fn resume(&mut self, _slot: &Arc<Slot>, _waker: &LaneWaker<'_>) -> Poll<()> {
         Poll::Ready(())
     }
 
@@ -160,7 +160,7 @@ where
     Fut: Future<Output = R> + Send,
     R: HandlerResult,
 {
-    fn step(&mut self, slot: &Arc<Slot>, cx: &mut Context<'_>) -> Step {
+    fn step(&mut self, slot: &Arc<Slot>, waker: &LaneWaker<'_>) -> Step {
         let event = match slot.take(&self.queue) {
             Next::Event(event) => event,
             other => return Step::from(&other),
@@ -171,7 +171,7 @@ where
         match catch_unwind(AssertUnwindSafe(|| (self.call)(slot, event))) {
             Ok(future) => {
                 self.future.as_mut().set(Some(future));
-                if self.resume(slot, cx).is_pending() { Step::Pending } else { Step::Handled }
+                if self.resume(slot, waker).is_pending() { Step::Pending } else { Step::Handled }
             }
             Err(payload) => {
                 self.end(slot, Err(HandlerError::panicked(payload)));
@@ -180,10 +180,10 @@ where
         }
     }
 
-    fn resume(&mut self, slot: &Arc<Slot>, cx: &mut Context<'_>) -> Poll<()> {
+    fn resume(&mut self, slot: &Arc<Slot>, waker: &LaneWaker<'_>) -> Poll<()> {
         let Some(future) = self.future.as_mut().as_pin_mut() else { return Poll::Ready(()) };
         // The conversion of an error is the application's code too.
-        let poll = || future.poll(cx).map(HandlerResult::into_result);
+        let poll = || future.poll(&mut waker.context()).map(HandlerResult::into_result);
         let result = match catch_unwind(AssertUnwindSafe(poll)) {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(result)) => result,

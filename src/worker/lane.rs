@@ -17,6 +17,7 @@
 //! All changes are read-modify-writes with `AcqRel`: what one worker did in a lane is visible to the
 //! worker that runs it next.
 
+use std::cell::OnceCell;
 use std::fmt;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Wake, Waker};
@@ -48,16 +49,34 @@ const FAIR_BATCH: usize = 16;
 /// The part of a lane that knows its handler.
 pub(crate) trait Body: Send {
     /// Takes the next event, if there is one, and handles it.
-    fn step(&mut self, slot: &Arc<Slot>, cx: &mut Context<'_>) -> Step;
+    fn step(&mut self, slot: &Arc<Slot>, waker: &LaneWaker<'_>) -> Step;
 
     /// Polls a handler's future on.
-    fn resume(&mut self, slot: &Arc<Slot>, cx: &mut Context<'_>) -> Poll<()>;
+    fn resume(&mut self, slot: &Arc<Slot>, waker: &LaneWaker<'_>) -> Poll<()>;
 
     /// Says whether a handler's future is pending.
     fn is_busy(&self) -> bool;
 
     /// Drops a pending future and counts it as failed: nobody will poll it again.
     fn abandon(&mut self, slot: &Arc<Slot>);
+}
+
+/// Wakes a lane whose handler's future is pending. Made when a future is polled, for a synchronous handler needs
+/// none.
+pub(crate) struct LaneWaker<'a> {
+    lane: &'a Arc<Lane>,
+    waker: OnceCell<Waker>,
+}
+
+impl<'a> LaneWaker<'a> {
+    fn new(lane: &'a Arc<Lane>) -> Self {
+        Self { lane, waker: OnceCell::new() }
+    }
+
+    /// What a future is polled with.
+    pub(crate) fn context(&self) -> Context<'_> {
+        Context::from_waker(self.waker.get_or_init(|| Waker::from(Arc::clone(self.lane))))
+    }
 }
 
 /// What one step of a lane came to.
@@ -160,10 +179,9 @@ impl Lane {
         let Some(mut body) = self.body.lock().take() else { return Stopped::Ended };
         let _running = Running::enter(slot.key());
         let _occupied = Occupied::enter(slot.key(), std::ptr::from_ref::<Self>(self).addr());
-        let waker = Waker::from(Arc::clone(self));
-        let mut cx = Context::from_waker(&waker);
+        let waker = LaneWaker::new(self);
         let mut handled = 0;
-        let mut pending = body.is_busy() && body.resume(&slot, &mut cx).is_pending();
+        let mut pending = body.is_busy() && body.resume(&slot, &waker).is_pending();
         loop {
             if pending {
                 *self.body.lock() = Some(body);
@@ -174,13 +192,13 @@ impl Lane {
                 self.state.store(RUNNING, Ordering::Release);
                 let Some(again) = self.body.lock().take() else { return Stopped::Ended };
                 body = again;
-                pending = body.resume(&slot, &mut cx).is_pending();
+                pending = body.resume(&slot, &waker).is_pending();
                 continue;
             }
             if handled >= BATCH || (handled >= FAIR_BATCH && others_wait()) {
                 return self.give_way(body);
             }
-            match body.step(&slot, &mut cx) {
+            match body.step(&slot, &waker) {
                 Step::Handled => handled += 1,
                 Step::Pending => {
                     handled += 1;

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use loom::sync::atomic::AtomicBool;
 use loom::thread::{JoinHandle, spawn, yield_now};
 
-use super::lane::{Body, Lane, Lanes, Place, Step, Stopped};
+use super::lane::{Body, Lane, LaneWaker, Lanes, Place, Step, Stopped};
 use super::spawn::{LaneTask, Spawned};
 use crate::dispatch::models::support::{Figure, close_account, ends, publish, slot, spec, waker};
 use crate::dispatch::{DeliveryMode, Next, Quiet, Slot};
@@ -23,7 +23,7 @@ use crate::sync::atomic::Ordering;
 struct AtOnce<F>(F);
 
 impl<F: Fn() + Send> Body for AtOnce<F> {
-    fn step(&mut self, slot: &Arc<Slot>, _cx: &mut Context<'_>) -> Step {
+    fn step(&mut self, slot: &Arc<Slot>, _waker: &LaneWaker<'_>) -> Step {
         let event = match slot.take_any() {
             Next::Event(event) => event,
             other => return Step::from(&other),
@@ -36,7 +36,7 @@ impl<F: Fn() + Send> Body for AtOnce<F> {
         Step::Handled
     }
 
-    fn resume(&mut self, _slot: &Arc<Slot>, _cx: &mut Context<'_>) -> Poll<()> {
+    fn resume(&mut self, _slot: &Arc<Slot>, _waker: &LaneWaker<'_>) -> Poll<()> {
         Poll::Ready(())
     }
 
@@ -225,19 +225,19 @@ impl Signal {
 struct Awaits(Arc<Signal>, Option<AnyEvent>);
 
 impl Body for Awaits {
-    fn step(&mut self, slot: &Arc<Slot>, cx: &mut Context<'_>) -> Step {
+    fn step(&mut self, slot: &Arc<Slot>, waker: &LaneWaker<'_>) -> Step {
         match slot.take_any() {
             Next::Event(event) => self.1 = Some(event),
             other => return Step::from(&other),
         }
-        if self.resume(slot, cx).is_pending() { Step::Pending } else { Step::Handled }
+        if self.resume(slot, waker).is_pending() { Step::Pending } else { Step::Handled }
     }
 
-    fn resume(&mut self, slot: &Arc<Slot>, cx: &mut Context<'_>) -> Poll<()> {
+    fn resume(&mut self, slot: &Arc<Slot>, waker: &LaneWaker<'_>) -> Poll<()> {
         {
             let mut signal = self.0.0.lock();
             if !signal.0 {
-                signal.1 = Some(cx.waker().clone());
+                signal.1 = Some(waker.context().waker().clone());
                 return Poll::Pending;
             }
         }

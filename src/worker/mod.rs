@@ -29,7 +29,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use lane::{Body, Lane, Lanes, Place, Step};
+pub(crate) use lane::{Body, Lane, LaneWaker, Lanes, Place, Step};
 pub(crate) use pool::Pool;
 pub(crate) use run::Worker;
 pub use spawn::{BoxFuture, Spawn};

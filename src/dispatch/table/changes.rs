@@ -122,10 +122,10 @@ impl TopicTable {
         let writer = &mut *writer;
         let patterns = &slot.spec.patterns;
         if let [pattern] = &**patterns
-            && let Some(name) = pattern.as_literal()
+            && let Some(topic) = pattern.as_topic()
             && slot.spec.group.is_none()
         {
-            let entry = self.literal_entry(writer, name, &mut garbage);
+            let entry = self.entry(writer, topic, &mut garbage);
             let list = entry.list.load_full();
             // Mostly the list is that of the literal subscriptions, and grows together with it.
             let (shared, literals) = Self::need(writer, &entry, |needs| {
@@ -144,9 +144,9 @@ impl TopicTable {
             return;
         }
         for pattern in patterns {
-            match pattern.as_literal() {
-                Some(name) => {
-                    let entry = self.literal_entry(writer, name, &mut garbage);
+            match pattern.as_topic() {
+                Some(topic) => {
+                    let entry = self.entry(writer, topic, &mut garbage);
                     Self::need(writer, &entry, |needs| {
                         if slot.spec.group.is_some() {
                             needs.grouped.push(Arc::clone(slot));
@@ -161,11 +161,6 @@ impl TopicTable {
         }
         // One step makes all of them visible. Release: with everything above.
         self.generation.fetch_add(1, Ordering::Release);
-    }
-
-    fn literal_entry(&self, writer: &mut Writer, name: &str, garbage: &mut Garbage) -> Arc<TopicEntry> {
-        let topic = Topic::new(name).unwrap_or_else(|_| unreachable!("a literal pattern is a topic"));
-        self.entry(writer, &topic, garbage)
     }
 
     /// Takes a subscription out.
