@@ -15,10 +15,12 @@
 //! | `cancel.rs` | cancellation against publishers, handlers, pauses, completions |
 //! | `wait.rs` | publishers that wait for room |
 //! | `table.rs` | subscribing and cancelling against publishers that look for their subscribers |
+//! | `groups.rs` | members of a group against publishers |
 //! | `counters.rs` | reading the account while it changes |
 
 mod cancel;
 mod counters;
+mod groups;
 mod queue;
 pub(crate) mod support;
 mod table;

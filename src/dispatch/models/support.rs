@@ -153,13 +153,22 @@ pub(crate) fn publish_with<T: Send + Sync + 'static>(
     payload: T,
     extras: Option<Box<Extras>>,
 ) -> Receipt {
+    publish_to(std::slice::from_ref(slot), payload, extras)
+}
+
+/// Publishes a payload with extras to several slots.
+pub(crate) fn publish_to<T: Send + Sync + 'static>(
+    slots: &[Arc<Slot>],
+    payload: T,
+    extras: Option<Box<Extras>>,
+) -> Receipt {
     let topic = Topic::new("t").expect("a topic");
     let event = Event::build(topic.clone(), Stamp::coarse(), PayloadKind::Local, extras, payload);
-    let list = SubscriberList::resolve(0, topic.clone(), vec![Arc::clone(slot)]);
+    let list = SubscriberList::resolve(0, topic.clone(), slots.to_vec());
     let passing = Passing::new(&event);
     let outcome = Pass::new(&passing, Patience::Wait).run(&list, 0);
     if let Some(completion) = event.head().completion() {
-        slot.hooks.completed(completion.release());
+        slots[0].hooks.completed(completion.release());
     }
     outcome
 }
