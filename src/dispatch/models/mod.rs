@@ -16,11 +16,13 @@
 //! | `wait.rs` | publishers that wait for room |
 //! | `table.rs` | subscribing and cancelling against publishers that look for their subscribers |
 //! | `groups.rs` | members of a group against publishers |
+//! | `quarantine.rs` | panics in a row, counted by several threads |
 //! | `counters.rs` | reading the account while it changes |
 
 mod cancel;
 mod counters;
 mod groups;
+mod quarantine;
 mod queue;
 pub(crate) mod support;
 mod table;

@@ -120,6 +120,12 @@ pub(crate) fn slot_in(
     Slot::new(spec, parts, |weak, _| sink(weak))
 }
 
+/// Makes a slot of a bus with these hooks.
+pub(crate) fn slot_with(hooks: Hooks, spec: Spec, sink: impl FnOnce(&Weak<Slot>) -> Ends) -> Arc<Slot> {
+    let parts = SlotParts { hooks: Arc::new(hooks), roster: Arc::default(), table: Weak::new() };
+    Slot::new(spec, parts, |weak, _| sink(weak))
+}
+
 /// A slot with a queue, and its consumer's bell.
 pub(crate) fn queue(capacity: usize, mode: DeliveryMode) -> (Arc<Slot>, Bell) {
     let bell = Bell::default();
