@@ -80,6 +80,32 @@ fn c1_a_member_of_a_group_is_cancelled_against_an_offer() {
     });
 }
 
+/// Both members are full, and the one whose turn it is is cancelled meanwhile: one of them counts the event, for
+/// it was there to be offered to.
+///
+/// Broken by a pass that has done with the group when the full member that is to deal with the event is closed.
+#[test]
+fn c1_a_full_member_of_a_group_is_cancelled_against_an_offer() {
+    loom::model(|| {
+        let drops = Figure::default();
+        let members = full_group(&drops);
+        let publisher = {
+            let (members, payload) = (members.clone(), drops.payload(1));
+            spawn(move || publish_to(&members, payload, None))
+        };
+        let [one, two] = members;
+        one.cancel(DropReason::Cancelled);
+        let receipt = publisher.join().expect("publisher");
+        assert_eq!((receipt.dropped(), receipt.matched()), (1, 1), "nobody counts the event");
+        let full = [&one, &two].map(|member| member.ledger().dropped.full);
+        assert_eq!(full[0] + full[1], 1);
+        assert_eq!(take_one(&two), Some(0));
+        assert_eq!(drops.get(), 3);
+        close_account(one, 1 + full[0], 0);
+        close_account(two, 1 + full[1], 1);
+    });
+}
+
 /// Two publish to a group whose members are full while one of these takes: each event is queued once or counted
 /// once, and there is room for one.
 ///
