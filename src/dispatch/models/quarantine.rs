@@ -80,3 +80,25 @@ fn p4_a_panic_beyond_the_limit_is_no_second_quarantine() {
         close_account(slot, 2, 2);
     });
 }
+
+/// A subscription is resumed while the panic happens that puts it into quarantine: it is in quarantine, or the
+/// next panic puts it there.
+///
+/// Broken by a `resume` that forgets the panics before it ends the pause (the pause is over, and the count is
+/// that of a quarantine: no panic reaches the limit any more).
+#[test]
+fn p4_a_resume_against_the_last_panic() {
+    loom::model(|| {
+        let (slot, [one, two], heard) = two_running(1);
+        let other = {
+            let slot = Arc::clone(&slot);
+            spawn(move || panic_over(&slot, &one))
+        };
+        slot.resume();
+        other.join().expect("lane");
+        assert_eq!(heard.get(), 1);
+        panic_over(&slot, &two);
+        assert!(slot.is_paused(), "there is no quarantine any more");
+        close_account(slot, 2, 2);
+    });
+}
