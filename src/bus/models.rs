@@ -12,7 +12,7 @@ use loom::thread::spawn;
 
 use super::{EventBus, Shutdown, ShutdownReport};
 use crate::dispatch::Slot;
-use crate::dispatch::models::support::{Figure, waker};
+use crate::dispatch::models::support::{Figure, push, waker};
 use crate::event::AnyEvent;
 use crate::subscribe::Receiver;
 
@@ -125,6 +125,32 @@ fn s2_a_publish_against_the_drop_of_the_bus() {
         let accepted = publisher.join().expect("publisher");
         assert_eq!(drops.get(), 1, "the bus keeps a payload");
         check(&slot, 0, accepted);
+        drop(receiver);
+    });
+}
+
+/// The bus drains, and another shutdown has not the time for it: both end, and the drain does not say that it
+/// was complete. Both have begun before: two whole ones are too much for bound 3.
+///
+/// Broken by a `complete` that looks only at what the own shutdown has found in the queues, and by an `end` that
+/// does not tell those who wait for the last handler.
+#[test]
+fn s3_a_drain_against_a_shutdown_without_time() {
+    loom::model(|| {
+        let drops = Figure::default();
+        let bus = EventBus::new();
+        let (receiver, slot) = receiver(&bus);
+        assert!(push(&slot, drops.payload(1)));
+        let (woken, waker) = waker();
+        let mut drain = bus.shutdown(Duration::MAX);
+        let mut hasty = bus.shutdown(Duration::ZERO);
+        let hasty = spawn(move || poll(&mut hasty, Waker::noop()));
+        let first = poll(&mut drain, &waker);
+        let Poll::Ready(hasty) = hasty.join().expect("shutdown") else { panic!("it has no time") };
+        let report = end(&mut drain, first, &woken, &waker);
+        check(&slot, 0, 1);
+        assert_eq!((hasty.complete, hasty.discarded), (false, 1));
+        assert_eq!((report.complete, report.discarded), (false, 1));
         drop(receiver);
     });
 }
