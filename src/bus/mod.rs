@@ -12,6 +12,8 @@
 mod builder;
 mod event_builder;
 mod introspect;
+#[cfg(all(test, loom))]
+mod models;
 mod publish;
 mod publisher;
 mod shutdown;

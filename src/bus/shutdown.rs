@@ -112,36 +112,43 @@ pub struct Shutdown {
 struct Draining {
     hub: Arc<Hub>,
     quiet: Vec<Quiet>,
-    /// With the number of its handlers that the shutdown was called in: those are not waited for.
-    slots: Vec<(Arc<Slot>, u64)>,
+    slots: Vec<Closed>,
     deadline: Deadline,
     discarded_before: u64,
-    /// What was queued was thrown away instead of being handled.
-    threw_away: bool,
+}
+
+/// A subscription that was closed.
+struct Closed {
+    slot: Arc<Slot>,
+    /// How many of its handlers the shutdown was called in: those are not waited for.
+    own: u64,
+    /// How many accepted events no handler had got before.
+    discarded: u64,
 }
 
 impl Shutdown {
     pub(super) fn new(hub: Arc<Hub>, timeout: Duration) -> Self {
         hub.close();
+        let held = hub.roster.held();
+        let discarded: Vec<_> = held.iter().map(|slot| slot.discarded()).collect();
         let discarded_before = hub.roster.ledger().dropped.shutdown;
-        let slots = hub.roster.held();
-        for slot in &slots {
+        for slot in &held {
             slot.close(DropReason::Shutdown);
         }
-        let quiet: Vec<_> = slots.iter().map(|slot| Quiet::of(Arc::clone(slot))).collect();
-        let slots = slots.into_iter().zip(quiet.iter().map(Quiet::own)).collect();
+        let quiet: Vec<_> = held.iter().map(|slot| Quiet::of(Arc::clone(slot))).collect();
+        let slots = held.into_iter().zip(discarded).zip(&quiet);
+        let slots =
+            slots.map(|((slot, discarded), quiet)| Closed { slot, own: quiet.own(), discarded }).collect();
         let timer = Arc::clone(&hub.timer);
         let deadline = Deadline::after(timeout);
-        let draining = Draining { hub, quiet, slots, deadline, discarded_before, threw_away: false };
+        let draining = Draining { hub, quiet, slots, deadline, discarded_before };
         Self { timed: Timed::new(draining, timer) }
     }
 
     /// Discards what is queued at once instead of letting it be handled; handlers that run are still
     /// waited for.
     pub fn discarding(mut self) -> Self {
-        let draining = self.timed.wait_mut();
-        for (slot, _) in &draining.slots {
-            draining.threw_away |= slot.queued() > 0;
+        for Closed { slot, .. } in &self.timed.wait_mut().slots {
             slot.cancel(DropReason::Shutdown);
         }
         self
@@ -163,7 +170,7 @@ impl Draining {
     /// Cancels what is left and stops the threads.
     fn finish(&mut self) -> ShutdownReport {
         let mut unfinished = Vec::new();
-        for (slot, own) in &self.slots {
+        for Closed { slot, own, .. } in &self.slots {
             let queued = slot.ledger().queued;
             slot.cancel(DropReason::Shutdown);
             let running = slot.ledger().running.saturating_sub(*own);
@@ -177,12 +184,15 @@ impl Draining {
                 });
             }
         }
-        let complete = unfinished.is_empty();
+        let in_time = unfinished.is_empty();
+        // Thrown away at once because that was asked for, or by somebody else meanwhile: another shutdown, or who
+        // cancelled a subscription.
+        let complete = in_time && self.slots.iter().all(|closed| closed.slot.discarded() == closed.discarded);
         // After a complete drain what is still scheduled has nothing to do, and does it quickly.
-        let how = if complete { Stop::Drain } else { Stop::Discard };
+        let how = if in_time { Stop::Drain } else { Stop::Discard };
         let threads_running = stop_threads(&self.hub, how, Deadline::after(THREADS_END));
         ShutdownReport {
-            complete: complete && !self.threw_away,
+            complete,
             discarded: self.hub.roster.ledger().dropped.shutdown - self.discarded_before,
             unfinished,
             threads_running,

@@ -109,14 +109,18 @@ impl Slot {
 
     /// Ends a pause or a quarantine.
     pub(crate) fn resume(&self) {
-        self.panics.store(0, Ordering::Release);
-        match self.inlet() {
-            Some(inlet) => {
-                if inlet.taken().resume() {
-                    self.wake_consumer();
-                }
+        let parked = match self.inlet() {
+            Some(inlet) => inlet.taken().resume(),
+            None => {
+                self.gate.stop_bypass();
+                false
             }
-            None => self.gate.stop_bypass(),
+        };
+        // After the pause: one that a panic has begun since then stands, and of the panics that led to one
+        // which has ended none is left, or no later one would be the one that reaches the limit.
+        self.panics.store(0, Ordering::Release);
+        if parked {
+            self.wake_consumer();
         }
     }
 

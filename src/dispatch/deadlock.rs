@@ -23,6 +23,7 @@ use smallvec::SmallVec;
 
 use super::scope::{self, LaneKey};
 use super::slot::Slot;
+use crate::event::SubscriptionId;
 use crate::sync::Mutex;
 use crate::sync::clock::{Deadline, Instant, now};
 
@@ -74,9 +75,20 @@ impl Place {
         Some(Self { slot, number })
     }
 
-    /// Says whether that queue will have no room unless somebody gives up.
-    pub(super) fn is_stuck(&self, slot: &Slot) -> bool {
-        self.slot.roster.waits.entries.lock().stuck().iter().any(|stuck| stuck.id == slot.id)
+    /// Judges the wait: leaves the graph and names the queue, if one of those that it waits for will have no room
+    /// unless somebody gives up. One step, or two that wait for each other would both give up.
+    pub(super) fn leave_if_stuck(&self) -> Option<SubscriptionId> {
+        let (stuck, entry) = {
+            let mut entries = self.slot.roster.waits.entries.lock();
+            let at = entries.waits.iter().position(|entry| entry.number == self.number)?;
+            let stuck = entries.stuck();
+            let mut wants = entries.waits[at].wants.iter().map(|slot| slot.id);
+            let stuck = wants.find(|id| stuck.iter().any(|slot| slot.id == *id))?;
+            (stuck, entries.waits.swap_remove(at))
+        };
+        // Outside the lock: it may hold the last reference to a handler.
+        drop(entry);
+        Some(stuck)
     }
 
     /// When to be judged again.

@@ -8,6 +8,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::frames::{Nested, Stage};
 use super::inlet::{Inlet, Push};
 use super::list::{SubscriberList, Target};
@@ -183,7 +185,7 @@ impl<'a> Pass<'a> {
     /// Offers the event to one member of a group: the next in turn that has room; if none has, the
     /// one whose turn it is deals with it in its own mode.
     fn offer_to_group(&mut self, group: &Target) {
-        let mut first_full = None;
+        let mut full = SmallVec::<[_; 4]>::new();
         let mut refusal = None;
         for slot in group.members_from(group.next_turn()) {
             match slot.judge(self.event) {
@@ -218,7 +220,7 @@ impl<'a> Pass<'a> {
                 Push::Accepted(_) => return self.receipt.count(Count::Queued),
                 Push::Full => {
                     self.withdraw(slot);
-                    first_full.get_or_insert((slot, inlet));
+                    full.push((slot, inlet));
                 }
                 Push::Closed => self.withdraw(slot),
                 Push::Skipped => {
@@ -227,10 +229,17 @@ impl<'a> Pass<'a> {
                 }
             }
         }
-        match (first_full, refusal) {
-            (Some((slot, inlet)), _) => self.offer(slot, inlet),
-            (None, Some(refusal)) => self.receipt.count(refusal),
-            (None, None) => {}
+        for (slot, inlet) in full {
+            self.open();
+            match slot.offer(inlet, self.event) {
+                Push::Accepted(_) => return self.receipt.count(Count::Queued),
+                Push::Full => return self.full(slot),
+                // Closed since the round: the next one deals with it.
+                Push::Closed | Push::Skipped => self.withdraw(slot),
+            }
+        }
+        if let Some(refusal) = refusal {
+            self.receipt.count(refusal);
         }
     }
 }

@@ -103,6 +103,11 @@ impl Slot {
         }
     }
 
+    /// How many accepted events no handler got.
+    pub(crate) fn discarded(&self) -> u64 {
+        self.ended.dropped()
+    }
+
     /// Empties the queue of a cancelled subscription.
     pub(super) fn discard_queue(&self) {
         let Some(inlet) = self.inlet() else { return };

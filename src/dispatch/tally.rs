@@ -67,6 +67,15 @@ impl Ended {
         // Release: as above.
         counter.fetch_add(1, Ordering::Release);
     }
+
+    /// How many were dropped.
+    pub(crate) fn dropped(&self) -> u64 {
+        // Acquire: as in `Sinks::read`.
+        [&self.oldest, &self.cancelled, &self.shutdown]
+            .map(|counter| counter.load(Ordering::Acquire))
+            .iter()
+            .sum()
+    }
 }
 
 impl Refused {

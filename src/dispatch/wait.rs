@@ -196,12 +196,12 @@ impl Waits {
                 self.look_again = Deadline::NEVER;
                 return;
             };
-            let Some(at) = self.aside.iter().position(|waiting| place.is_stuck(&waiting.slot)) else {
+            // Out of the graph before anything of the application's runs.
+            let Some(stuck) = place.leave_if_stuck() else {
                 self.look_again = Place::look_again();
                 return;
             };
-            // Out of the graph before anything of the application's runs.
-            self.place = None;
+            let Some(at) = self.aside.iter().position(|waiting| waiting.slot.id == stuck) else { return };
             let mut waiting = self.aside.remove(at);
             if let Some(event) = waiting.event.take() {
                 waiting.refuse(event, DropReason::Deadlock, &mut self.receipt);

@@ -16,11 +16,17 @@
 //! | `inline.rs` | inline handlers: their words and their counts |
 //! | `wait.rs` | publishers that wait for room |
 //! | `table.rs` | subscribing and cancelling against publishers that look for their subscribers |
+//! | `groups.rs` | members of a group against publishers |
+//! | `quarantine.rs` | panics in a row, counted by several threads |
+//! | `deadlock.rs` | handlers that would wait for one another |
 //! | `counters.rs` | reading the account while it changes |
 
 mod cancel;
 mod counters;
+mod deadlock;
+mod groups;
 mod inline;
+mod quarantine;
 mod queue;
 pub(crate) mod support;
 mod table;

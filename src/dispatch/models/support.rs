@@ -123,6 +123,12 @@ pub(crate) fn slot_in(
     Slot::new(spec, parts, |weak, _| sink(weak))
 }
 
+/// Makes a slot of a bus with these hooks.
+pub(crate) fn slot_with(hooks: Hooks, spec: Spec, sink: impl FnOnce(&Weak<Slot>) -> Ends) -> Arc<Slot> {
+    let parts = SlotParts { hooks: Arc::new(hooks), roster: Arc::default(), table: Weak::new() };
+    Slot::new(spec, parts, |weak, _| sink(weak))
+}
+
 /// A slot with a queue, and its consumer's bell.
 pub(crate) fn queue(capacity: usize, mode: DeliveryMode) -> (Arc<Slot>, Bell) {
     let bell = Bell::default();
@@ -158,14 +164,23 @@ pub(crate) fn publish_with<T: Send + Sync + 'static>(
     payload: T,
     extras: Option<Box<Extras>>,
 ) -> Receipt {
+    publish_to(std::slice::from_ref(slot), payload, extras)
+}
+
+/// Publishes a payload with extras to several slots.
+pub(crate) fn publish_to<T: Send + Sync + 'static>(
+    slots: &[Arc<Slot>],
+    payload: T,
+    extras: Option<Box<Extras>>,
+) -> Receipt {
     let topic = Topic::new("t").expect("a topic");
     let event = Event::build(topic.clone(), Stamp::coarse(), PayloadKind::Local, extras, payload);
-    let list = SubscriberList::resolve(0, topic.clone(), vec![Arc::clone(slot)]);
+    let list = SubscriberList::resolve(0, topic.clone(), slots.to_vec());
     let passing = Passing::new(&event);
     let nested = slot.is_inline().then(|| Nested::enter(MAX_DEPTH).expect("not so deep"));
     let outcome = Pass::new(&passing, Patience::Wait, nested.as_ref()).run(&list, 0);
     if let Some(completion) = event.head().completion() {
-        slot.hooks.completed(completion.release());
+        slots[0].hooks.completed(completion.release());
     }
     outcome
 }
