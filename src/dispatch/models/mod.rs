@@ -6,8 +6,7 @@
 //!
 //! One blind spot of loom shapes some of them: it remembers one last access of an atomic, so a thread that
 //! loads a word and then changes it hides the loads that others made before. Readers (`counters.rs`) are
-//! therefore set against writers that change the words without a look before; `support::push_then` is
-//! such a push.
+//! therefore threads of their own that come after the writers.
 //!
 //! | file | what is modelled |
 //! |---|---|
