@@ -15,6 +15,10 @@ pub(crate) const fn scan(name: &str, wildcards: bool) -> Result<(), TopicError> 
     let mut segment_start = 0;
     let mut segments = 1;
     while position < bytes.len() {
+        if PLAIN[bytes[position] as usize] {
+            position += 1;
+            continue;
+        }
         let (character, width) = decode(bytes, position);
         match character {
             '.' if position == segment_start => return Err(TopicError::EmptySegment { position }),
@@ -37,6 +41,17 @@ pub(crate) const fn scan(name: &str, wildcards: bool) -> Result<(), TopicError> 
     }
     Ok(())
 }
+
+/// The bytes that are a character of their own and may stand anywhere: most of most names.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = b'!';
+    while byte <= b'~' {
+        plain[byte as usize] = !matches!(byte, b'.' | b'*' | b'+');
+        byte += 1;
+    }
+    plain
+};
 
 /// Control characters (C0, DEL and C1) and the two line separators, which end a line in many readers.
 const fn is_control(character: char) -> bool {

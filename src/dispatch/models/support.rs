@@ -177,7 +177,8 @@ pub(crate) fn publish_to<T: Send + Sync + 'static>(
     let event = Event::build(topic.clone(), Stamp::coarse(), PayloadKind::Local, extras, payload);
     let list = SubscriberList::resolve(0, topic.clone(), slots.to_vec());
     let passing = Passing::new(&event);
-    let nested = slot.is_inline().then(|| Nested::enter(MAX_DEPTH).expect("not so deep"));
+    let inline = slots.iter().any(|slot| slot.is_inline());
+    let nested = inline.then(|| Nested::enter(MAX_DEPTH).expect("not so deep"));
     let outcome = Pass::new(&passing, Patience::Wait, nested.as_ref()).run(&list, 0);
     if let Some(completion) = event.head().completion() {
         slots[0].hooks.completed(completion.release());
