@@ -95,7 +95,7 @@ fn v3_a_nested_handler_against_cancel_and_wait() {
 /// A handler ends its own subscription and waits, while another thread is about to run it or runs it: it waits
 /// for the other, and is told. (That it does not wait for itself, `tests/reentrancy.rs` knows.)
 ///
-/// Broken by a `Stage::enter` that finds the subscription barred and does not leave at once.
+/// Broken by a `leave` that does not look at the mark in its word.
 #[test]
 fn v3_a_handler_that_cancels_itself_waits_for_the_other_publisher() {
     loom::model(|| {
