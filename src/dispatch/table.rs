@@ -146,7 +146,10 @@ impl TopicTable {
             return here;
         }
         let list = Arc::new(self.resolve(&writer, entry));
-        self.replace(entry, &here, Arc::clone(&list), &mut garbage);
+        // One that went in a sweep meanwhile has been taken off the account of where slots stand.
+        if self.bucket(entry.hash).iter().any(|place| Arc::ptr_eq(&place.entry, entry)) {
+            self.replace(entry, &here, Arc::clone(&list), &mut garbage);
+        }
         list
     }
 
@@ -190,7 +193,6 @@ impl TopicTable {
     fn put(&self, entry: &Arc<TopicEntry>, list: Arc<SubscriberList>, garbage: &mut Garbage) {
         let snapshot = self.buckets.of(entry.hash);
         let mut bucket = Bucket::clone(&snapshot.load());
-        // Not there if it went in a sweep meanwhile.
         if let Some(place) = bucket.iter_mut().find(|place| Arc::ptr_eq(&place.entry, entry)) {
             place.list = Arc::clone(&list);
             garbage.buckets.push(snapshot.swap(Arc::new(bucket)));
