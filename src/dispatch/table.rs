@@ -320,4 +320,20 @@ mod tests {
         assert!(table.writer.lock().groups.len() <= 2);
         assert!(Arc::ptr_eq(&kept, &table.group("kept")));
     }
+
+    #[test]
+    fn v4_an_entry_that_went_in_a_sweep_is_taken_off_the_account_once() {
+        let bus = crate::EventBus::builder().topic_cache(1).build().expect("valid options");
+        let first = bus.subscribe_any("*").receiver().expect("a receiver");
+        let table = &bus.hub().table;
+        let entry = |name| table.entry_or_refuse(&Topic::new(name).expect("a topic"));
+        let swept = entry("a").expect("there is room for one");
+        // The first sweep takes the mark of use away, the second the entry.
+        assert!(entry("b").is_none() && entry("b").is_some());
+        let second = bus.subscribe_any("*").receiver().expect("a receiver");
+        assert_eq!(table.refreshed(&swept).plain_len(), 2, "it is resolved all the same");
+        let slot = first.subscription().slot();
+        assert_eq!(slot.listed.load(Ordering::Relaxed), 1, "it stands in the list of `b`");
+        drop(second);
+    }
 }
