@@ -2,38 +2,39 @@
 
 use std::sync::Arc;
 
+use super::frames;
 use super::slot::Slot;
 use crate::event::DropReason;
+use crate::queue::Gate;
 use crate::sync::atomic::Ordering;
 
 impl Slot {
     /// Accepts no more events and leaves the table; what is queued is still handled. True for the
     /// first caller.
     pub(crate) fn close(&self, reason: DropReason) -> bool {
-        if self.is_inline() {
-            self.gate.bar();
-            // Touches every word in which a handler may be about to start.
-            self.running_inline();
+        let first = self.close_gate(reason, Gate::bar);
+        if first {
+            self.announce_quiet();
         }
-        self.close_gate(reason)
+        first
     }
 
-    /// Closes the gate, but lets publishers enter that were granted an inline handler before.
-    fn close_gate(&self, reason: DropReason) -> bool {
+    /// Closes the gate in the given way, and leaves the table.
+    fn close_gate(&self, reason: DropReason, close: fn(&Gate) -> bool) -> bool {
         self.note_reason(reason);
         // The queue first: who finds the slot closed finds that nothing is accepted any more.
         if let Some(inlet) = self.inlet() {
             inlet.gate().close();
         }
-        let first = self.gate.close();
+        let first = close(&self.gate);
+        if self.is_inline() {
+            frames::see_mark();
+        }
         // Publishers that wait for room find the gate closed.
         self.room.notify(usize::MAX);
         self.tell_consumer_closed();
-        if first {
-            if let Some(table) = self.table.upgrade() {
-                table.remove(self);
-            }
-            self.announce_quiet();
+        if first && let Some(table) = self.table.upgrade() {
+            table.remove(self);
         }
         first
     }
@@ -43,7 +44,7 @@ impl Slot {
     pub(crate) fn cancel(&self, reason: DropReason) -> bool {
         // Release: handlers that hear of it see what the canceller did before.
         self.tripping.store(true, Ordering::Release);
-        self.close(reason);
+        self.close_gate(reason, Gate::bar);
         let first = self.end();
         self.tripped.notify(usize::MAX);
         first
@@ -52,7 +53,7 @@ impl Slot {
     /// The budget is spent: ends like a cancellation, but the last handlers are not asked to give up.
     pub(super) fn exhaust(&self) {
         // Inline, others that have a share of the budget may be about to enter: it is not barred.
-        self.close_gate(DropReason::Cancelled);
+        self.close_gate(DropReason::Cancelled, Gate::close);
         self.end();
     }
 

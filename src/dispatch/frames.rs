@@ -2,21 +2,23 @@
 //!
 //! Inline handlers run in any number of publishers at a time. Each publishing thread has a *record* with a
 //! word for each level of nesting: the subscription whose handler runs there, or nothing. To go from one
-//! handler to the next is one swap of a word that nobody else writes to, except those who end a subscription;
-//! the subscription itself is only read. So publishers of one topic share no line that they write.
+//! handler to the next is one store to a word that nobody else writes to; the subscription itself is only read.
+//! So publishers of one topic share no line that they write.
 //!
 //! # Orderings
 //!
-//! A publisher swaps its word, and then looks whether the subscription is barred. Whoever bars it marks its
-//! gate, and then touches all words. Both are read-modify-writes with `AcqRel` on the word, so one comes
-//! first: either the touch finds the handler (it has started), or the swap acquires the touch, and with it the
-//! mark (invariant V3). No fence is needed, and loom sees all of it.
+//! A publisher stores to its word, and then looks at the gates of the subscription that it left and of the one
+//! that it enters. Whoever closes a subscription marks its gate, and then looks at all words. Between the two steps
+//! each side has its half of an asymmetric pair of fences (`sync/fence.rs`), so one of the two sees the other:
 //!
-//! Who waits for a handler's end leaves the mark WATCHED in the word; the publisher finds it in its next swap
-//! and tells those who wait.
+//! - entering: either the closer finds the handler (it has started), or the publisher finds the gate barred and
+//!   does not start it (invariant V3);
+//! - leaving: either the closer finds the handler gone, or the publisher finds the gate closed, and tells those who
+//!   wait for the end.
 //!
-//! How many words a record uses only grows, and that number is changed and read by read-modify-writes, too: a
-//! touch that comes before the growth is seen by the publisher that goes one deeper.
+//! The closer's fence stands behind the mark, once; whoever looks at the words later needs none.
+//!
+//! How many words a record uses only grows, and is stored before the word: who sees the one sees the other.
 
 use std::cell::{Cell, OnceCell};
 use std::num::NonZeroU32;
@@ -27,7 +29,7 @@ use super::scope::SubscriptionKey;
 use super::slot::Slot;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::thread::thread_local;
-use crate::sync::{Mutex, OnceLock, process_wide};
+use crate::sync::{Mutex, OnceLock, fence, process_wide};
 
 /// The deepest that inline handlers may be allowed to nest.
 pub(crate) const MAX_DEPTH: usize = 128;
@@ -36,9 +38,6 @@ pub(crate) const MAX_DEPTH: usize = 128;
 /// the others orders their making before their use.
 const SHALLOW: usize = 2;
 
-/// Somebody waits for the handler in this word to end. The addresses of subscriptions are even.
-const WATCHED: usize = 1;
-
 /// What a publishing thread shows to those who end subscriptions.
 #[derive(Debug)]
 struct Record {
@@ -46,7 +45,7 @@ struct Record {
     number: NonZeroU32,
     /// How many words were ever used. Raised by the thread.
     used: AtomicUsize,
-    /// The key of the subscription whose handler runs at this depth, or 0; and WATCHED.
+    /// The key of the subscription whose handler runs at this depth, or 0.
     shallow: [AtomicUsize; SHALLOW],
     deep: OnceLock<Box<[AtomicUsize]>>,
 }
@@ -71,16 +70,11 @@ impl Record {
         &self.deep.get_or_init(words)[depth - SHALLOW]
     }
 
-    /// How many handlers of a subscription run in this thread. Whoever asks waits for them, or has barred it.
+    /// How many handlers of a subscription run in this thread, as far as it shows.
     fn count(&self, key: SubscriptionKey) -> u64 {
-        // AcqRel: see the head of the file.
-        let used = self.used.fetch_or(0, Ordering::AcqRel);
-        let runs = |depth: &usize| {
-            let word = self.word(*depth);
-            // Mostly another one runs, or none: then its publisher need not be told to tell.
-            word.fetch_or(0, Ordering::AcqRel) & !WATCHED == key.address()
-                && word.fetch_or(WATCHED, Ordering::AcqRel) & !WATCHED == key.address()
-        };
+        // Acquire: the words are there, and who no longer finds a handler sees what it did.
+        let used = self.used.load(Ordering::Acquire);
+        let runs = |depth: &usize| self.word(*depth).load(Ordering::Acquire) == key.address();
         (0..used).filter(runs).count() as u64
     }
 }
@@ -100,12 +94,25 @@ process_wide! {
         Arc::new(Mutex::new(Threads { records: Vec::new(), free: Vec::new(), next: NonZeroU32::MIN }));
 }
 
-/// Counts the running handlers of an inline subscription, in all threads.
-///
-/// What a handler did before it left is visible to who no longer finds it here. Handlers that were found tell
-/// `Slot::announce_quiet` when they leave.
+/// Counts the running handlers of an inline subscription, in all threads. Exact for whoever has closed it
+/// ([`see_mark`]): those that are found tell `Slot::announce_quiet` when they leave.
 pub(super) fn running(key: SubscriptionKey) -> u64 {
     THREADS.lock().records.iter().map(|record| record.count(key)).sum()
+}
+
+/// To be called by whoever has marked the gate of an inline subscription, before the look at who runs: from here on
+/// all publishers see the mark, or are seen.
+pub(super) fn see_mark() {
+    let mine = THIS_THREAD.try_with(|thread| thread.get().map(|thread| Arc::clone(&thread.record)));
+    let mine = mine.ok().flatten();
+    // A thread that is listed later gets the mark with the lock.
+    let others = {
+        let threads = THREADS.lock();
+        threads.records.iter().any(|record| mine.as_ref().is_none_or(|mine| !Arc::ptr_eq(mine, record)))
+    };
+    if others {
+        fence::heavy();
+    }
 }
 
 /// This thread's record and how deep it is in.
@@ -151,7 +158,7 @@ pub(super) fn running_here(key: SubscriptionKey) -> u64 {
     let count = |thread: &ThisThread| {
         let runs = |depth: &usize| {
             // Relaxed: what this thread has written itself.
-            thread.record.word(*depth).load(Ordering::Relaxed) & !WATCHED == key.address()
+            thread.record.word(*depth).load(Ordering::Relaxed) == key.address()
         };
         (0..thread.depth.get()).filter(runs).count() as u64
     };
@@ -181,9 +188,9 @@ impl Nested {
         thread.depth.set(depth + 1);
         // Relaxed: this thread alone changes it.
         if depth >= thread.record.used.load(Ordering::Relaxed) {
-            // The words first, so that whoever counts them finds them. AcqRel: see the head of the file.
+            // The words first, so that whoever counts them finds them. Release: with them.
             let _ = thread.record.word(depth);
-            thread.record.used.fetch_add(1, Ordering::AcqRel);
+            thread.record.used.store(depth + 1, Ordering::Release);
         }
         Some(Self { thread, depth })
     }
@@ -226,12 +233,9 @@ impl<'a> Stage<'a> {
     /// subscription was barred before.
     #[inline]
     pub(super) fn enter(&mut self, slot: &'a Arc<Slot>) -> bool {
-        // AcqRel: see the head of the file.
-        let before = self.word.swap(slot.key().address(), Ordering::AcqRel);
+        self.show(slot.key().address());
         let last = self.last.replace(slot);
-        if before & WATCHED != 0 {
-            Self::tell(last);
-        }
+        Self::left(last);
         if slot.gate.view().is_barred() {
             self.leave();
             return false;
@@ -243,19 +247,34 @@ impl<'a> Stage<'a> {
     /// nobody may wait for that.
     #[inline]
     pub(super) fn leave(&mut self) {
-        if let Some(last) = self.last.take() {
-            // Release: what the handler did is visible to who waited for it. Acquire: with the mark.
-            if self.word.swap(0, Ordering::AcqRel) & WATCHED != 0 {
-                Self::tell(Some(last));
-            }
+        if self.last.is_some() {
+            self.show(0);
+            Self::left(self.last.take());
+        }
+    }
+
+    /// Shows which handler is entered, and that the one before was left. What follows is a look at their gates.
+    #[inline]
+    fn show(&self, key: usize) {
+        // Release: what the last handler did is visible to who no longer finds it. The fence: see the head of the
+        // file.
+        self.word.store(key, Ordering::Release);
+        fence::light();
+    }
+
+    /// Tells those who wait for a handler that was left.
+    #[inline]
+    fn left(last: Option<&Arc<Slot>>) {
+        if let Some(last) = last
+            && last.gate.view().is_closed()
+        {
+            Self::tell(last);
         }
     }
 
     #[cold]
-    fn tell(last: Option<&Arc<Slot>>) {
-        if let Some(last) = last {
-            last.announce_quiet();
-        }
+    fn tell(last: &Slot) {
+        last.announce_quiet();
     }
 }
 

@@ -103,18 +103,23 @@ impl Gate {
 
     /// Closes the gate; true if this call closed it.
     pub(crate) fn close(&self) -> bool {
+        self.mark_closed(Self::CLOSED)
+    }
+
+    /// Closes the gate, and no inline handler starts any more either, not even one that was granted; see
+    /// `dispatch/frames.rs`.
+    pub(crate) fn bar(&self) -> bool {
+        self.mark_closed(Self::CLOSED | Self::BARRED)
+    }
+
+    fn mark_closed(&self, marks: u64) -> bool {
         // AcqRel: no number is claimed after this; those claimed before are visible to the closer.
-        self.0.fetch_or(Self::CLOSED, Ordering::AcqRel) & Self::CLOSED == 0
+        self.0.fetch_or(marks, Ordering::AcqRel) & Self::CLOSED == 0
     }
 
     /// Notes the end of an inline subscription; true if this call did.
     pub(crate) fn end(&self) -> bool {
         self.0.fetch_or(Self::ENDED, Ordering::AcqRel) & Self::ENDED == 0
-    }
-
-    /// No inline handler starts any more; see `dispatch/frames.rs`.
-    pub(crate) fn bar(&self) {
-        self.0.fetch_or(Self::BARRED, Ordering::AcqRel);
     }
 
     pub(crate) fn bypass(&self) {

@@ -12,6 +12,7 @@
 //! | [`ready`] | an unbounded queue of what is ready to run (`SegQueue`) |
 //! | [`parker`] | puts one thread to sleep and wakes it |
 //! | [`park`] | one wait for threads and tasks, with a deadline |
+//! | [`fence`] | a pair of fences of which the side that comes seldom pays |
 //! | [`coop`] | gives way to the other tasks of a runtime now and then |
 //! | [`clock`] | the coarse clock, deadlines that cannot overflow |
 //! | [`timer`] | wakes tasks at a deadline |
@@ -27,6 +28,7 @@
 pub(crate) mod cell;
 pub(crate) mod clock;
 pub(crate) mod coop;
+pub(crate) mod fence;
 pub(crate) mod park;
 pub(crate) mod parker;
 pub(crate) mod ready;
