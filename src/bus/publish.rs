@@ -128,7 +128,7 @@ fn pass_event<T: Send + Sync + 'static>(
 ) -> Receipt {
     let receipt = {
         let passing = Passing::new(&event);
-        Pass::new(&passing, patience, nested).run(list, start)
+        Pass::new(&passing, patience, nested).run(&event, list, start)
     };
     if let Some(completion) = event.head().completion() {
         hub.hooks.completed(completion.release());

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::slot::Slot;
+use super::views::Views;
 use crate::event::SubscriptionId;
 
 /// The most references in a chunk, and the most chunks in a block. Copying costs a reference count each, most
@@ -18,10 +19,28 @@ const BLOCK: usize = 16;
 
 /// So many stand in the list itself: on the way to the first subscriber of most topics there is one
 /// pointer to follow instead of four.
-const FEW: usize = 2;
+const FEW: usize = if cfg!(loom) { 1 } else { 2 };
 
-type Chunk = Arc<[Arc<Slot>]>;
-type Block = Arc<[Chunk]>;
+/// A part of a list, never changed.
+#[derive(Debug)]
+pub(super) struct Chunk {
+    pub(super) slots: SmallVec<[Arc<Slot>; CHUNK]>,
+    pub(super) views: Views,
+}
+
+impl Chunk {
+    fn last(&self) -> SubscriptionId {
+        self.slots[self.slots.len() - 1].id
+    }
+}
+
+impl FromIterator<Arc<Slot>> for Chunk {
+    fn from_iter<I: IntoIterator<Item = Arc<Slot>>>(slots: I) -> Self {
+        Self { slots: slots.into_iter().collect(), views: Views::default() }
+    }
+}
+
+type Block = Arc<[Arc<Chunk>]>;
 
 /// Slots in the order of their ids. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -40,7 +59,8 @@ impl Chunks {
         if len <= FEW {
             return Self { few: slots.iter().cloned().collect(), blocks: None, len };
         }
-        let chunks: Vec<Chunk> = slots.chunks(CHUNK).map(Arc::from).collect();
+        let chunk = |slots: &[Arc<Slot>]| Arc::new(slots.iter().cloned().collect());
+        let chunks: Vec<Arc<Chunk>> = slots.chunks(CHUNK).map(chunk).collect();
         Self::of(chunks.chunks(BLOCK).map(Arc::from).collect(), len)
     }
 
@@ -61,15 +81,15 @@ impl Chunks {
         let mut spine = blocks.to_vec();
         let mut block = spine.pop().map(|block| block.to_vec()).unwrap_or_default();
         match block.pop() {
-            Some(chunk) if chunk.len() < CHUNK => {
-                block.push(chunk.iter().cloned().chain([slot]).collect());
+            Some(chunk) if chunk.slots.len() < CHUNK => {
+                block.push(Arc::new(chunk.slots.iter().cloned().chain([slot]).collect()));
             }
             full => {
                 block.extend(full);
                 if block.len() == BLOCK {
                     spine.push(std::mem::take(&mut block).into());
                 }
-                block.push(Arc::from([slot]));
+                block.push(Arc::new(Chunk::from_iter([slot])));
             }
         }
         spine.push(block.into());
@@ -90,11 +110,19 @@ impl Chunks {
             let rest: SmallVec<[_; FEW]> = self.iter().filter(|slot| slot.id != id).cloned().collect();
             return Some(Self::from_sorted(&rest));
         }
-        let chunk = changed(&blocks[outer][middle], inner, None, CHUNK);
-        let chunk = (!chunk.is_empty()).then(|| Chunk::from(chunk));
-        let block = joined(&blocks[outer], middle, chunk, CHUNK);
+        let left = |(at, slot): (usize, &Arc<Slot>)| (at != inner).then(|| Arc::clone(slot));
+        let chunk: Chunk = blocks[outer][middle].slots.iter().enumerate().filter_map(left).collect();
+        let chunk = (!chunk.slots.is_empty()).then(|| Arc::new(chunk));
+        let block = joined(&blocks[outer], middle, chunk, |one, other| {
+            let few = one.slots.len() + other.slots.len() <= CHUNK / 2;
+            few.then(|| Arc::new(one.slots.iter().chain(&other.slots).cloned().collect()))
+        });
         let block = (!block.is_empty()).then(|| Block::from(block));
-        Some(Self::of(joined(blocks, outer, block, BLOCK), self.len - 1))
+        let spine = joined(blocks, outer, block, |one, other| {
+            let few = one.len() + other.len() <= BLOCK / 2;
+            few.then(|| one.iter().chain(other.iter()).cloned().collect())
+        });
+        Some(Self::of(spine, self.len - 1))
     }
 
     /// The slot with this id, if it stands here.
@@ -102,18 +130,17 @@ impl Chunks {
         match &self.blocks {
             Some(blocks) => {
                 let (outer, middle, inner) = Self::place(blocks, id)?;
-                Some(&blocks[outer][middle][inner])
+                Some(&blocks[outer][middle].slots[inner])
             }
             None => self.few.iter().find(|slot| slot.id == id),
         }
     }
 
     fn place(blocks: &[Block], id: SubscriptionId) -> Option<(usize, usize, usize)> {
-        let last = |chunk: &Chunk| chunk[chunk.len() - 1].id;
-        let outer = blocks.partition_point(|block| last(&block[block.len() - 1]) < id);
+        let outer = blocks.partition_point(|block| block[block.len() - 1].last() < id);
         let block = blocks.get(outer)?;
-        let middle = block.partition_point(|chunk| last(chunk) < id);
-        let inner = block.get(middle)?.binary_search_by_key(&id, |slot| slot.id).ok()?;
+        let middle = block.partition_point(|chunk| chunk.last() < id);
+        let inner = block.get(middle)?.slots.binary_search_by_key(&id, |slot| slot.id).ok()?;
         Some((outer, middle, inner))
     }
 
@@ -136,43 +163,36 @@ impl Chunks {
 
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Arc<Slot>> {
         let blocks = self.blocks.iter().flat_map(|blocks| blocks.iter());
-        self.few.iter().chain(blocks.flat_map(|block| block.iter()).flat_map(|chunk| chunk.iter()))
+        self.few.iter().chain(blocks.flat_map(|block| block.iter()).flat_map(|chunk| chunk.slots.iter()))
     }
 
-    /// Visits all from the first on. One loop with one call: this is the publishers' walk, and the visit becomes
-    /// part of it.
-    #[inline(always)]
-    pub(super) fn for_each<'a>(&'a self, mut visit: impl FnMut(&'a Arc<Slot>)) {
-        let mut chunks = self.blocks.iter().flat_map(|blocks| blocks.iter()).flat_map(|block| block.iter());
-        let mut chunk: &[Arc<Slot>] = &self.few;
-        loop {
-            for slot in chunk {
-                visit(slot);
-            }
-            match chunks.next() {
-                Some(next) => chunk = next,
-                None => return,
-            }
-        }
+    /// Those that are in no chunk: all while they are few.
+    #[inline]
+    pub(super) fn few(&self) -> &[Arc<Slot>] {
+        &self.few
+    }
+
+    /// The chunks, in order.
+    #[inline]
+    pub(super) fn chunks(&self) -> impl Iterator<Item = &Chunk> {
+        let blocks = self.blocks.iter().flat_map(|blocks| blocks.iter());
+        blocks.flat_map(|block| block.iter()).map(|chunk| &**chunk)
     }
 }
 
-/// The items with another one, or none, in one place.
-fn changed<T: Clone>(items: &[T], at: usize, other: Option<T>, most: usize) -> Vec<T> {
-    let mut all = Vec::with_capacity(items.len().max(most));
-    all.extend_from_slice(&items[..at]);
+/// The parts with another one, or none, in one place. If that and the one before it are so few that `join` makes
+/// one of them, they become one, so that churn does not leave a list of crumbs.
+fn joined<T: Clone>(parts: &[T], at: usize, other: Option<T>, join: impl Fn(&T, &T) -> Option<T>) -> Vec<T> {
+    let mut all = Vec::with_capacity(parts.len());
+    all.extend_from_slice(&parts[..at]);
     all.extend(other);
-    all.extend_from_slice(&items[at + 1..]);
-    all
-}
-
-/// The parts with another one, or none, in one place. If that and the one before it fit into half a part, they
-/// become one, so that churn does not leave a list of crumbs.
-fn joined<T: Clone>(parts: &[Arc<[T]>], at: usize, other: Option<Arc<[T]>>, most: usize) -> Vec<Arc<[T]>> {
-    let mut all = changed(parts, at, other, 0);
-    if at > 0 && at < all.len() && all[at - 1].len() + all[at].len() <= most / 2 {
-        let second = all.remove(at);
-        all[at - 1] = all[at - 1].iter().chain(second.iter()).cloned().collect();
+    all.extend_from_slice(&parts[at + 1..]);
+    if at > 0
+        && at < all.len()
+        && let Some(one) = join(&all[at - 1], &all[at])
+    {
+        all[at - 1] = one;
+        all.remove(at);
     }
     all
 }
@@ -195,11 +215,12 @@ mod tests {
         assert_eq!(chunks.iter().count(), chunks.len());
         assert!(chunks.iter().is_sorted_by(|one, next| one.id < next.id));
         let mut visited = Vec::new();
-        chunks.for_each(|slot| visited.push(slot.id));
+        chunks.few().iter().for_each(|slot| visited.push(slot.id));
+        chunks.chunks().for_each(|chunk| visited.extend(chunk.slots.iter().map(|slot| slot.id)));
         assert!(visited.into_iter().eq(chunks.iter().map(|slot| slot.id)));
         for block in chunks.blocks.iter().flat_map(|blocks| blocks.iter()) {
             assert!((1..=BLOCK).contains(&block.len()));
-            assert!(block.iter().all(|chunk| (1..=CHUNK).contains(&chunk.len())));
+            assert!(block.iter().all(|chunk| (1..=CHUNK).contains(&chunk.slots.len())));
         }
     }
 

@@ -28,8 +28,9 @@ use std::sync::Arc;
 use super::scope::SubscriptionKey;
 use super::slot::Slot;
 use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::fence::{self, Light};
 use crate::sync::thread::thread_local;
-use crate::sync::{Mutex, OnceLock, fence, process_wide};
+use crate::sync::{Mutex, OnceLock, process_wide};
 
 /// The deepest that inline handlers may be allowed to nest.
 pub(crate) const MAX_DEPTH: usize = 128;
@@ -213,14 +214,16 @@ impl Drop for Nested {
 pub(crate) struct Stage<'a> {
     word: &'a AtomicUsize,
     /// Whose handler ran last, if its word still stands.
-    last: Option<&'a Arc<Slot>>,
+    last: Option<&'a Slot>,
     thread: NonZeroU32,
+    light: Light,
 }
 
 impl<'a> Stage<'a> {
     #[inline]
     pub(super) fn new(nested: &'a Nested) -> Self {
-        Self { word: nested.thread.record.word(nested.depth), last: None, thread: nested.thread() }
+        let word = nested.thread.record.word(nested.depth);
+        Self { word, last: None, thread: nested.thread(), light: Light::new() }
     }
 
     /// The number of this thread.
@@ -229,14 +232,23 @@ impl<'a> Stage<'a> {
         self.thread
     }
 
-    /// Leaves the handler before, if there was one, and enters the one of this slot; false if the
-    /// subscription was barred before.
+    /// Leaves the handler before, if there was one, and enters the one of this slot; false if the subscription was
+    /// barred before.
     #[inline]
-    pub(super) fn enter(&mut self, slot: &'a Arc<Slot>) -> bool {
-        self.show(slot.key().address());
-        let last = self.last.replace(slot);
-        Self::left(last);
+    pub(super) fn enter(&mut self, slot: &'a Slot) -> bool {
+        self.change_to(slot);
         if slot.gate.view().is_barred() {
+            self.leave();
+            return false;
+        }
+        true
+    }
+
+    /// Like [`enter`](Self::enter), for a subscription that has no budget: false if it is not open.
+    #[inline(always)]
+    pub(super) fn enter_open(&mut self, slot: &'a Slot) -> bool {
+        self.change_to(slot);
+        if !slot.gate.view().is_open() {
             self.leave();
             return false;
         }
@@ -247,27 +259,33 @@ impl<'a> Stage<'a> {
     /// nobody may wait for that.
     #[inline]
     pub(super) fn leave(&mut self) {
-        if self.last.is_some() {
+        if let Some(last) = self.last.take() {
             self.show(0);
-            Self::left(self.last.take());
+            Self::left(last);
+        }
+    }
+
+    #[inline(always)]
+    fn change_to(&mut self, slot: &'a Slot) {
+        self.show(slot.key().address());
+        if let Some(last) = self.last.replace(slot) {
+            Self::left(last);
         }
     }
 
     /// Shows which handler is entered, and that the one before was left. What follows is a look at their gates.
-    #[inline]
+    #[inline(always)]
     fn show(&self, key: usize) {
         // Release: what the last handler did is visible to who no longer finds it. The fence: see the head of the
         // file.
         self.word.store(key, Ordering::Release);
-        fence::light();
+        self.light.fence();
     }
 
     /// Tells those who wait for a handler that was left.
-    #[inline]
-    fn left(last: Option<&Arc<Slot>>) {
-        if let Some(last) = last
-            && last.gate.view().is_closed()
-        {
+    #[inline(always)]
+    fn left(last: &Slot) {
+        if last.gate.view().is_closed() {
             Self::tell(last);
         }
     }

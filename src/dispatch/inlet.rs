@@ -3,6 +3,8 @@
 //! A typed subscription's queue holds [`Event<T>`](crate::Event), one pointer each; only one for any type
 //! holds [`AnyEvent`]. So the type is judged once, at the push, and consumers take what they asked for.
 
+use std::any::Any;
+
 use super::passing::Passing;
 use crate::event::{AnyEvent, Head};
 use crate::queue::{Gate, GateView, Refused, Ring, Taken};
@@ -32,7 +34,7 @@ pub(crate) enum Push {
 }
 
 /// The publishers' and the closers' end of a queue.
-pub(crate) trait Inlet: Send + Sync {
+pub(crate) trait Inlet: Any + Send + Sync {
     /// Puts one more reference to the event in, if there is room.
     fn push(&self, event: &Passing<'_>) -> Push;
 

@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 
 use super::chunks::Chunks;
 use super::slot::{Group, Slot};
+use super::views::Way;
 use crate::event::SubscriptionId;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::topic::Topic;
@@ -205,20 +206,29 @@ impl SubscriberList {
         self.chunks.iter().chain(self.targets.iter().flat_map(|target| target.members.iter()))
     }
 
-    /// Visits those in no group, beginning with number `start` and going round.
+    /// Visits those in no group, beginning with number `start` and going round: `visit` with the way that an
+    /// `Event<T>` takes to it, or `judge` where there is no view of the slots, and all if not `typed`.
     #[inline(always)]
-    pub(super) fn for_each<'a>(&'a self, start: usize, mut visit: impl FnMut(&'a Arc<Slot>)) {
-        if start == 0 {
-            self.chunks.for_each(visit);
-        } else {
-            self.for_each_rotated(start, &mut visit);
+    pub(super) fn walk<'a, T: Send + Sync + 'static, V>(
+        &'a self,
+        start: usize,
+        typed: bool,
+        visitor: &mut V,
+        visit: impl Fn(&mut V, &'a Arc<Slot>, &'a Way<T>),
+        judge: impl Fn(&mut V, &'a Arc<Slot>),
+    ) {
+        if start != 0 || !typed {
+            let slots = self.chunks.iter().skip(start).chain(self.chunks.iter().take(start));
+            return slots.for_each(|slot| judge(visitor, slot));
         }
-    }
-
-    #[cold]
-    fn for_each_rotated<'a>(&'a self, start: usize, visit: &mut dyn FnMut(&'a Arc<Slot>)) {
-        for slot in self.chunks.iter().skip(start).chain(self.chunks.iter().take(start)) {
-            visit(slot);
+        for slot in self.chunks.few() {
+            judge(visitor, slot);
+        }
+        for chunk in self.chunks.chunks() {
+            match chunk.views.ways(&chunk.slots) {
+                Some(ways) => chunk.slots.iter().zip(ways).for_each(|(slot, way)| visit(visitor, slot, way)),
+                None => chunk.slots.iter().for_each(|slot| judge(visitor, slot)),
+            }
         }
     }
 }

@@ -9,7 +9,7 @@
 //! | `take.rs`, `close.rs` | the consumers' side, and the end |
 //! | `tally.rs`, `stripe.rs`, `roster.rs` | counters and their consistent reading |
 //! | `receipt.rs`, `observer.rs` | what publishers and observers are told |
-//! | `passing.rs` | the event on its way |
+//! | `passing.rs`, `views.rs` | the event on its way; how events of one type get to a chunk of subscribers |
 //! | `frames.rs`, `scope.rs` | which inline handlers run where; which lanes this thread is in |
 
 mod buckets;
@@ -34,6 +34,7 @@ mod stripe;
 mod table;
 mod take;
 mod tally;
+mod views;
 mod wait;
 
 pub(crate) use close::Quiet;
@@ -50,7 +51,7 @@ pub(crate) use passing::Passing;
 pub use receipt::{NotDelivered, Problem, Receipt};
 pub(crate) use roster::Roster;
 pub(crate) use scope::{Occupied, Running};
-pub(crate) use slot::{Consumer, Filter, InlineHandler, Sink, Slot, SlotParts, Spec};
+pub(crate) use slot::{Consumer, Filter, Handle, InlineHandler, Sink, Slot, SlotParts, Spec};
 pub use slot::{DeliveryMode, SubscriptionKind};
 pub(crate) use table::{TopicEntry, TopicTable};
 pub(crate) use take::Next;

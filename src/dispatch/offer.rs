@@ -11,7 +11,7 @@ use super::take::Claim;
 use crate::error::HandlerError;
 use crate::event::{AnyEvent, DropReason, Head, Settled};
 use crate::guard::drop_guarded;
-use crate::queue::Refused;
+use crate::queue::{Gate, Refused};
 
 /// What a slot says to an event before it is offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +81,7 @@ impl Slot {
     pub(super) fn try_offer(&self, inlet: &dyn Inlet, event: &Passing<'_>) -> Push {
         let push = inlet.push(event);
         if let Push::Accepted(awake) = push {
-            self.accepted(inlet, awake);
+            self.accepted(inlet.gate(), awake);
         }
         push
     }
@@ -90,14 +90,14 @@ impl Slot {
     pub(super) fn offer_kept(&self, event: AnyEvent) -> Result<(), Refused<AnyEvent>> {
         let Sink::Queue(inlet) = &self.sink else { return Err(Refused::Closed(event)) };
         let awake = inlet.push_kept(event)?;
-        self.accepted(&**inlet, awake);
+        self.accepted(inlet.gate(), awake);
         Ok(())
     }
 
     /// An event is in the queue: sees to it that somebody takes it out again.
     #[inline(always)]
-    fn accepted(&self, inlet: &dyn Inlet, awake: bool) {
-        if !awake && inlet.gate().activate() {
+    pub(super) fn accepted(&self, gate: &Gate, awake: bool) {
+        if !awake && gate.activate() {
             self.wake_consumer();
         }
     }
@@ -159,6 +159,36 @@ impl<'a> Stage<'a> {
             slot.exhaust();
         }
         let timing = Timing::start(slot);
+        let result = self.run_counted(slot, handler);
+        if result.is_err() || slot.watched || event.completion().is_some() {
+            // Other code of the application follows.
+            self.leave();
+            slot.conclude(event.head(), &timing, result.as_ref().err());
+        }
+        match result {
+            Ok(()) => Inline::Done,
+            Err(error) => Inline::Failed(error),
+        }
+    }
+
+    /// Like [`run`](Self::run), for a subscription without a budget that nobody observes, and an event without a
+    /// completion. `None` if the subscription is not open.
+    #[inline(always)]
+    pub(super) fn run_plain(
+        &mut self,
+        slot: &'a Arc<Slot>,
+        handler: impl FnOnce() -> Result<(), HandlerError>,
+    ) -> Option<Result<(), HandlerError>> {
+        self.enter_open(slot).then(|| self.run_counted(slot, handler))
+    }
+
+    /// Runs a handler that was entered.
+    #[inline(always)]
+    fn run_counted(
+        &self,
+        slot: &Slot,
+        handler: impl FnOnce() -> Result<(), HandlerError>,
+    ) -> Result<(), HandlerError> {
         let home = slot.is_home(self.thread());
         if home {
             slot.ended.start();
@@ -172,15 +202,7 @@ impl<'a> Stage<'a> {
         } else {
             slot.stripes.mine().leave(result.is_err());
         }
-        if result.is_err() || slot.watched || event.completion().is_some() {
-            // Other code of the application follows.
-            self.leave();
-            slot.conclude(event.head(), &timing, result.as_ref().err());
-        }
-        match result {
-            Ok(()) => Inline::Done,
-            Err(error) => Inline::Failed(error),
-        }
+        result
     }
 }
 

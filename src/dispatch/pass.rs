@@ -11,15 +11,19 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::frames::{Nested, Stage};
-use super::inlet::{Inlet, Push};
+use super::inlet::{Inlet, Push, Queued};
 use super::list::{SubscriberList, Target};
+use super::observer::Timing;
 use super::offer::{Inline, Verdict};
 use super::passing::Passing;
 use super::receipt::{Count, Receipt};
 use super::scope;
 use super::slot::{DeliveryMode, InlineHandler, Sink, Slot};
+use super::views::Way;
 use super::wait::Waiting;
-use crate::event::DropReason;
+use crate::error::HandlerError;
+use crate::event::{DropReason, Event};
+use crate::queue::Ring;
 use crate::sync::clock::{self, Instant};
 
 /// Whether full queues may be waited for.
@@ -47,39 +51,117 @@ impl<'a> Pass<'a> {
         Self { event, patience, nested, receipt: Receipt::default(), began: None }
     }
 
-    /// The whole pass. `start` rotates the order: the subscriber with that number goes first. The
-    /// receipt also holds the queues that are to be waited for.
-    pub(crate) fn run(mut self, list: &SubscriberList, start: usize) -> Receipt {
+    /// The whole pass of an event, the one that this was made for. `start` rotates the order: the subscriber with
+    /// that number goes first. The receipt also holds the queues that are to be waited for.
+    pub(crate) fn run<T>(mut self, event: &Event<T>, list: &SubscriberList, start: usize) -> Receipt
+    where
+        T: Send + Sync + 'static,
+    {
         self.began = list.needs_clock().then(clock::now);
+        // A completion counts each offer: that is left to those who judge.
+        let typed = self.event.completion().is_none();
         if list.has_queues() {
-            list.for_each(start, |slot| {
-                // The queue says itself whether it is closed, and whether it takes the type.
-                if let Sink::Queue(inlet) = &slot.sink
-                    && (!slot.filters || self.admit(slot))
-                {
-                    self.offer(slot, &**inlet);
-                }
-            });
+            let tick = event.head().tick();
+            list.walk(
+                start,
+                typed,
+                &mut self,
+                |pass, slot, way: &Way<T>| match way {
+                    Way::Queue(ring) => pass.push(slot, ring, event.clone(), tick),
+                    Way::AnyQueue(ring) => pass.push(slot, ring, pass.event.share(), tick),
+                    Way::Inline(_) | Way::AnyInline(_) => {}
+                    Way::Judged => pass.offer_judged(slot),
+                },
+                Self::offer_judged,
+            );
         }
         if list.has_inline()
             && let Some(nested) = self.nested
         {
             let mut stage = Stage::new(nested);
-            list.for_each(start, |slot| {
-                let Sink::Inline(handler) = &slot.sink else { return };
-                if slot.filters {
-                    // A filter is not what somebody waits for who waits for the handler before.
-                    stage.leave();
-                }
-                if self.admit(slot) && self.call(slot, handler.as_ref(), &mut stage) == Called::Skipped {
-                    self.receipt.count(Count::Skipped);
-                }
-            });
+            list.walk(
+                start,
+                typed,
+                &mut (&mut self, &mut stage),
+                |(pass, stage), slot, way: &Way<T>| match way {
+                    Way::Queue(_) | Way::AnyQueue(_) => {}
+                    Way::Inline(handler) => pass.enter(slot, stage, || handler.handle(slot, event)),
+                    Way::AnyInline(handler) => {
+                        let event = pass.event.any();
+                        pass.enter(slot, stage, || handler.handle(slot, event));
+                    }
+                    Way::Judged => pass.call_judged(slot, stage),
+                },
+                |(pass, stage), slot| pass.call_judged(slot, stage),
+            );
         }
         for group in list.groups() {
             self.offer_to_group(group);
         }
         self.receipt
+    }
+
+    /// Puts an event into a queue that holds such ones and filters none.
+    #[inline(always)]
+    fn push<E: Queued>(&mut self, slot: &Arc<Slot>, ring: &Ring<E>, event: E, tick: u32) {
+        match ring.push(event, tick) {
+            Ok(awake) => {
+                slot.accepted(ring.gate(), awake);
+                self.receipt.count(Count::Queued);
+            }
+            // Full or closed: as if this had not been tried.
+            Err(_) => self.offer_judged(slot),
+        }
+    }
+
+    /// Runs a handler that takes such events, filters none and has no budget, and that nobody observes.
+    #[inline(always)]
+    fn enter<'s>(
+        &mut self,
+        slot: &'s Arc<Slot>,
+        stage: &mut Stage<'s>,
+        handler: impl FnOnce() -> Result<(), HandlerError>,
+    ) {
+        match stage.run_plain(slot, handler) {
+            Some(Ok(())) => self.receipt.count(Count::Delivered),
+            Some(Err(error)) => self.failed(slot, stage, error),
+            // Closed or paused: as if this had not been tried.
+            None => self.call_judged(slot, stage),
+        }
+    }
+
+    /// A handler failed.
+    #[cold]
+    fn failed<'s>(&mut self, slot: &'s Arc<Slot>, stage: &mut Stage<'s>, error: HandlerError) {
+        // Other code of the application follows.
+        stage.leave();
+        slot.conclude(self.event.head(), &Timing::start(slot), Some(&error));
+        self.receipt.count(Count::Delivered);
+        self.receipt.fail_one(slot.id, error);
+    }
+
+    /// Offers the event to a subscription of any kind but an inline one.
+    #[inline(never)]
+    fn offer_judged(&mut self, slot: &Arc<Slot>) {
+        // The queue says itself whether it is closed, and whether it takes the type.
+        if let Sink::Queue(inlet) = &slot.sink
+            && (!slot.filters || self.admit(slot))
+        {
+            self.offer(slot, &**inlet);
+        }
+    }
+
+    /// Runs the handler of an inline subscription.
+    #[inline(never)]
+    fn call_judged<'s>(&mut self, slot: &'s Arc<Slot>, stage: &mut Stage<'s>) {
+        let Sink::Inline(handler) = &slot.sink else { return };
+        if slot.filters {
+            // A filter is not what somebody waits for who waits for the handler before.
+            stage.leave();
+        }
+        if self.admit(slot) && self.call(slot, handler.as_ref(), stage) == Called::Skipped {
+            self.receipt.count(Count::Skipped);
+        }
     }
 
     /// Judges the event for a slot, and counts a refusal.

@@ -3,7 +3,7 @@
 //! `README.md` beside this file has the protocol; `offer.rs` is the publishers' side of it, `take.rs`
 //! the consumers' side, `close.rs` the end.
 
-use std::any::TypeId;
+use std::any::{Any, TypeId};
 use std::fmt;
 use std::num::NonZeroU32;
 use std::panic::Location;
@@ -22,6 +22,7 @@ use super::scope::SubscriptionKey;
 use super::stripe::Stripes;
 use super::table::TopicTable;
 use super::tally::{Ended, Ledger, Refused, Sinks};
+use crate::error::HandlerError;
 use crate::event::SubscriptionId;
 use crate::pattern::TopicPattern;
 use crate::queue::Gate;
@@ -88,6 +89,14 @@ pub(crate) trait Filter: Send + Sync {
 pub(crate) trait InlineHandler: Send + Sync {
     /// Judges the type of the event, and runs the handler by way of [`Stage::run`].
     fn call<'a>(&self, event: &Passing<'_>, slot: &'a Arc<Slot>, stage: &mut Stage<'a>) -> Inline;
+
+    /// Itself as an `Arc<dyn Handle<E>>`, for the form `E` in which it takes events.
+    fn typed(self: Arc<Self>) -> Box<dyn Any + Send + Sync>;
+}
+
+/// The handler itself, for events in one form.
+pub(crate) trait Handle<E>: Send + Sync {
+    fn handle(&self, slot: &Arc<Slot>, event: &E) -> Result<(), HandlerError>;
 }
 
 /// What the dispatcher needs of whoever takes the events out of a queue. Workers and receivers
@@ -106,7 +115,7 @@ pub(crate) trait Consumer: Send + Sync {
 /// Where the events go.
 pub(crate) enum Sink {
     /// To a handler in the publisher's thread.
-    Inline(Box<dyn InlineHandler>),
+    Inline(Arc<dyn InlineHandler>),
     /// Into a queue.
     Queue(Arc<dyn Inlet>),
 }

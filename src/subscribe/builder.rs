@@ -188,7 +188,7 @@ impl<E: Delivered> Subscribe<E> {
     {
         self.finish(
             SubscriptionKind::Inline,
-            |_, _, _| (Sink::Inline(Box::new(InlineBody::new(call))), None),
+            |_, _, _| (Sink::Inline(Arc::new(InlineBody::new(call))), None),
             None,
         )
         .map(|(hub, slot)| Subscription::new(hub, slot))

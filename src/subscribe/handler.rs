@@ -1,5 +1,6 @@
 //! Handlers: the application's closures, in the shape in which lanes and publishers call them.
 
+use std::any::Any;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use super::delivered::{Delivered, PassingEvent};
-use crate::dispatch::{Filter, Inline, InlineHandler, Next, Passing, Slot, Stage, Timing};
+use crate::dispatch::{Filter, Handle, Inline, InlineHandler, Next, Passing, Slot, Stage, Timing};
 use crate::error::HandlerError;
 use crate::guard::{drop_guarded, guarded};
 use crate::queue::Ring;
@@ -58,7 +59,7 @@ impl<E, F> InlineBody<E, F> {
 impl<E, F> InlineHandler for InlineBody<E, F>
 where
     E: Delivered,
-    F: Fn(&Arc<Slot>, &E) -> Result<(), HandlerError> + Send + Sync,
+    F: Fn(&Arc<Slot>, &E) -> Result<(), HandlerError> + Send + Sync + 'static,
 {
     #[inline]
     fn call<'a>(&self, passing: &Passing<'_>, slot: &'a Arc<Slot>, stage: &mut Stage<'a>) -> Inline {
@@ -66,6 +67,22 @@ where
             Some(event) => stage.run(slot, passing, || (self.call)(slot, event)),
             None => Inline::Skipped,
         }
+    }
+
+    fn typed(self: Arc<Self>) -> Box<dyn Any + Send + Sync> {
+        let handler: Arc<dyn Handle<E>> = self;
+        Box::new(handler)
+    }
+}
+
+impl<E, F> Handle<E> for InlineBody<E, F>
+where
+    E: Delivered,
+    F: Fn(&Arc<Slot>, &E) -> Result<(), HandlerError> + Send + Sync,
+{
+    #[inline]
+    fn handle(&self, slot: &Arc<Slot>, event: &E) -> Result<(), HandlerError> {
+        (self.call)(slot, event)
     }
 }
 

@@ -6,14 +6,14 @@
 //! expedited, Linux since 4.14), and those that do not run have passed a fence when they were put aside. The side that
 //! is often there then needs no more than that its compiler keeps the order.
 //!
-//! A [`light`] and a [`heavy`] fence order what stands around them as two `SeqCst` fences do; that is what they are
+//! A [`Light`] and a [`heavy`] fence order what stands around them as two `SeqCst` fences do; that is what they are
 //! under loom, and where the kernel has no such call. Two light ones order nothing. (The pair is proposed for C++ as
 //! P1202, and is what user-space RCU and most hazard pointers stand on.)
 
 #[cfg(loom)]
-pub(crate) use loom_pair::{heavy, light};
+pub(crate) use loom_pair::{Light, heavy};
 #[cfg(not(loom))]
-pub(crate) use real::{heavy, light};
+pub(crate) use real::{Light, heavy};
 
 #[cfg(not(loom))]
 mod real {
@@ -24,20 +24,27 @@ mod real {
     static ASYMMETRIC: AtomicBool = AtomicBool::new(false);
 
     /// The fence of the side that comes often.
-    #[inline]
-    pub(crate) fn light() {
-        // Relaxed: who misses the mark uses the stronger fence.
-        if ASYMMETRIC.load(Ordering::Relaxed) {
-            compiler_fence(Ordering::SeqCst);
-        } else {
-            unprepared();
-        }
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct Light {
+        asymmetric: bool,
     }
 
-    #[cold]
-    fn unprepared() {
-        is_asymmetric();
-        fence(Ordering::SeqCst);
+    impl Light {
+        /// For some fences in a row: how they have to be done.
+        #[inline]
+        pub(crate) fn new() -> Self {
+            // Relaxed: who misses the mark uses the stronger fence.
+            Self { asymmetric: ASYMMETRIC.load(Ordering::Relaxed) || is_asymmetric() }
+        }
+
+        #[inline]
+        pub(crate) fn fence(self) {
+            if self.asymmetric {
+                compiler_fence(Ordering::SeqCst);
+            } else {
+                fence(Ordering::SeqCst);
+            }
+        }
     }
 
     /// The fence of the side that comes seldom: some microseconds if other threads run.
@@ -49,6 +56,7 @@ mod real {
     }
 
     /// Decides, once for the process: nobody has used a cheap light fence before.
+    #[cold]
     fn is_asymmetric() -> bool {
         static DECIDED: OnceLock<bool> = OnceLock::new();
         *DECIDED.get_or_init(|| {
@@ -87,8 +95,17 @@ mod real {
 mod loom_pair {
     use loom::sync::atomic::{Ordering, fence};
 
-    pub(crate) fn light() {
-        fence(Ordering::SeqCst);
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct Light;
+
+    impl Light {
+        pub(crate) fn new() -> Self {
+            Self
+        }
+
+        pub(crate) fn fence(self) {
+            fence(Ordering::SeqCst);
+        }
     }
 
     pub(crate) fn heavy() {
@@ -101,7 +118,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    use super::{heavy, light};
+    use super::{Light, heavy};
 
     const ROUNDS: u32 = 20_000;
 
@@ -134,6 +151,6 @@ mod tests {
 
     #[test]
     fn v3_of_a_light_and_a_heavy_fence_one_side_sees_the_other() {
-        assert_eq!(misses(light, heavy), 0);
+        assert_eq!(misses(|| Light::new().fence(), heavy), 0);
     }
 }

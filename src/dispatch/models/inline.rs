@@ -6,33 +6,34 @@ use std::task::Context;
 use loom::sync::atomic::AtomicBool;
 use loom::thread::spawn;
 
-use super::support::{Figure, close_account, inline, publish, waker};
+use super::support::{Figure, close_account, inline, inline_in, publish, publish_to, waker};
 use crate::dispatch::Quiet;
 use crate::event::DropReason;
 use crate::sync::atomic::Ordering;
 
-/// An inline handler is called while somebody cancels and waits: none runs after the wait, and the wait
-/// ends.
-///
-/// Broken by a `Stage::enter` that looks whether it is barred before it swaps its word, and by a `leave` that
-/// does not look at the mark in it.
-#[test]
-fn v3_an_inline_handler_against_cancel_and_wait() {
-    loom::model(|| {
+/// A publisher runs inline handlers while somebody cancels one of them and waits: it does not run after the wait,
+/// and the wait ends.
+fn cancel_and_wait_of(place: usize, handlers: usize) {
+    loom::model(move || {
+        let roster = Arc::default();
         let over = Arc::new(AtomicBool::new(false));
         let late = Figure::default();
         let slot = {
             let (over, late) = (Arc::clone(&over), late.clone());
-            inline(u64::MAX, move || {
+            move || {
                 if over.load(Ordering::Relaxed) {
                     late.raise();
                 }
-            })
+            }
         };
-        let publisher = {
-            let slot = Arc::clone(&slot);
-            spawn(move || publish(&slot, 1_u64))
-        };
+        let before: Vec<_> = (0..place).map(|_| inline_in(&roster, u64::MAX, || {})).collect();
+        let slot = inline_in(&roster, u64::MAX, slot);
+        let after: Vec<_> = (place + 1..handlers).map(|_| inline_in(&roster, u64::MAX, || {})).collect();
+        let all: Vec<_> = before.into_iter().chain([Arc::clone(&slot)]).chain(after).collect();
+        let publisher = spawn(move || {
+            publish_to(&all, 1_u64, None);
+            all
+        });
         slot.cancel(DropReason::Cancelled);
         let (woken, waker) = waker();
         let mut quiet = Quiet::of(Arc::clone(&slot));
@@ -40,18 +41,44 @@ fn v3_an_inline_handler_against_cancel_and_wait() {
         if ready {
             over.store(true, Ordering::Relaxed);
         }
-        let receipt = publisher.join().expect("publisher");
+        let all = publisher.join().expect("publisher");
         assert_eq!(late.get(), 0, "a handler ran after the end");
         assert!(ready || woken.get() > 0, "nobody told that the handler ended");
-        drop(quiet);
-        close_account(slot, receipt.offered() as u64, receipt.delivered() as u64);
+        drop((quiet, all));
+        let handled = slot.ledger().delivered;
+        close_account(slot, handled, handled);
     });
+}
+
+/// The only handler of a topic.
+///
+/// Broken by a [`Light`](crate::sync::fence::Light) fence that is none, by no heavy one, and by a `Stage::leave` that
+/// does not look at the gate of the handler that it leaves.
+#[test]
+fn v3_an_inline_handler_against_cancel_and_wait() {
+    cancel_and_wait_of(0, 1);
+}
+
+/// The first of two, in a list that is seen by type: it is left by entering the second.
+///
+/// Broken by a `Stage::change_to` that does not look at the gate of the handler that it leaves.
+#[test]
+fn v3_the_first_of_two_inline_handlers_against_cancel_and_wait() {
+    cancel_and_wait_of(0, 2);
+}
+
+/// The second of two.
+///
+/// Broken by an `enter_open` that looks whether the subscription is open before it shows that it enters.
+#[test]
+fn v3_the_second_of_two_inline_handlers_against_cancel_and_wait() {
+    cancel_and_wait_of(1, 2);
 }
 
 /// The same for a handler that is called by a publish from within another handler: a publisher goes one deeper
 /// than ever before while somebody looks for running handlers.
 ///
-/// Broken by a `used` that is stored and loaded, for then neither sees the other.
+/// Broken by a `used` that is stored after the fence, and by an `Acquire` less where it is read.
 #[test]
 fn v3_a_nested_handler_against_cancel_and_wait() {
     loom::model(|| {
@@ -95,7 +122,7 @@ fn v3_a_nested_handler_against_cancel_and_wait() {
 /// A handler ends its own subscription and waits, while another thread is about to run it or runs it: it waits
 /// for the other, and is told. (That it does not wait for itself, `tests/reentrancy.rs` knows.)
 ///
-/// Broken by a `leave` that does not look at the mark in its word.
+/// Broken by a `leave` that does not look at the gate.
 #[test]
 fn v3_a_handler_that_cancels_itself_waits_for_the_other_publisher() {
     loom::model(|| {

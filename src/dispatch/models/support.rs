@@ -1,17 +1,19 @@
 //! What the models are made of: small slots, consumers by hand, wakers that count.
 
+use std::any::Any;
 use std::panic::Location;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 
 use crate::dispatch::passing::Passing;
 use crate::dispatch::slot::{
-    Consumer, DeliveryMode, InlineHandler, Sink, Slot, SlotParts, Spec, SubscriptionKind,
+    Consumer, DeliveryMode, Handle, InlineHandler, Sink, Slot, SlotParts, Spec, SubscriptionKind,
 };
 use crate::dispatch::{
     Hooks, Inline, MAX_DEPTH, Nested, Next, Pass, Patience, Receipt, Roster, Stage, SubscriberList,
     TopicTable,
 };
+use crate::error::HandlerError;
 use crate::event::{AnyEvent, DropReason, Event, Extras, PayloadKind};
 use crate::pattern::TopicPattern;
 use crate::queue::{Refused, Ring};
@@ -137,20 +139,41 @@ pub(crate) fn queue(capacity: usize, mode: DeliveryMode) -> (Arc<Slot>, Bell) {
 
 struct Calls<F>(F);
 
-impl<F: Fn() + Send + Sync> InlineHandler for Calls<F> {
+impl<F: Fn() + Send + Sync> Handle<AnyEvent> for Calls<F> {
+    fn handle(&self, _slot: &Arc<Slot>, _event: &AnyEvent) -> Result<(), HandlerError> {
+        (self.0)();
+        Ok(())
+    }
+}
+
+impl<F: Fn() + Send + Sync + 'static> InlineHandler for Calls<F> {
     fn call<'a>(&self, event: &Passing<'_>, slot: &'a Arc<Slot>, stage: &mut Stage<'a>) -> Inline {
         stage.run(slot, event, || {
             (self.0)();
             Ok(())
         })
     }
+
+    fn typed(self: Arc<Self>) -> Box<dyn Any + Send + Sync> {
+        let handler: Arc<dyn Handle<AnyEvent>> = self;
+        Box::new(handler)
+    }
 }
 
 /// A slot with an inline handler.
 pub(crate) fn inline(budget: u64, handler: impl Fn() + Send + Sync + 'static) -> Arc<Slot> {
+    inline_in(&Arc::default(), budget, handler)
+}
+
+/// A slot with an inline handler, one of several of a list.
+pub(crate) fn inline_in(
+    roster: &Arc<Roster>,
+    budget: u64,
+    handler: impl Fn() + Send + Sync + 'static,
+) -> Arc<Slot> {
     let mut spec = spec(&["t"], 1, DeliveryMode::Drop);
     (spec.budget, spec.kind) = (budget, SubscriptionKind::Inline);
-    slot(spec, |_| (Sink::Inline(Box::new(Calls(handler))), None))
+    slot_in(&Weak::new(), roster, spec, |_| (Sink::Inline(Arc::new(Calls(handler))), None))
 }
 
 /// Publishes a payload to one slot, as far as that needs no waiting.
@@ -179,7 +202,7 @@ pub(crate) fn publish_to<T: Send + Sync + 'static>(
     let passing = Passing::new(&event);
     let inline = slots.iter().any(|slot| slot.is_inline());
     let nested = inline.then(|| Nested::enter(MAX_DEPTH).expect("not so deep"));
-    let outcome = Pass::new(&passing, Patience::Wait, nested.as_ref()).run(&list, 0);
+    let outcome = Pass::new(&passing, Patience::Wait, nested.as_ref()).run(&event, &list, 0);
     if let Some(completion) = event.head().completion() {
         slots[0].hooks.completed(completion.release());
     }
