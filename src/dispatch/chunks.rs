@@ -21,26 +21,30 @@ const BLOCK: usize = 16;
 /// pointer to follow instead of four.
 const FEW: usize = if cfg!(loom) { 1 } else { 2 };
 
-/// A part of a list, never changed.
+/// A part of a list, never changed and never empty.
 #[derive(Debug)]
 pub(super) struct Chunk {
+    /// The highest id: who looks for a slot need not fetch those on the way to it.
+    last: SubscriptionId,
     pub(super) slots: SmallVec<[Arc<Slot>; CHUNK]>,
     pub(super) views: Views,
 }
 
 impl Chunk {
-    fn last(&self) -> SubscriptionId {
-        self.slots[self.slots.len() - 1].id
-    }
-}
-
-impl FromIterator<Arc<Slot>> for Chunk {
-    fn from_iter<I: IntoIterator<Item = Arc<Slot>>>(slots: I) -> Self {
-        Self { slots: slots.into_iter().collect(), views: Views::default() }
+    /// `None` if there are no slots.
+    fn of(slots: impl IntoIterator<Item = Arc<Slot>>) -> Option<Arc<Self>> {
+        let slots: SmallVec<[_; CHUNK]> = slots.into_iter().collect();
+        let last = slots.last()?.id;
+        Some(Arc::new(Self { last, slots, views: Views::default() }))
     }
 }
 
 type Block = Arc<[Arc<Chunk>]>;
+
+/// The highest id of a block.
+fn last_of(block: &Block) -> Option<SubscriptionId> {
+    block.last().map(|chunk| chunk.last)
+}
 
 /// Slots in the order of their ids. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -59,66 +63,65 @@ impl Chunks {
         if len <= FEW {
             return Self { few: slots.iter().cloned().collect(), blocks: None, len };
         }
-        let chunk = |slots: &[Arc<Slot>]| Arc::new(slots.iter().cloned().collect());
-        let chunks: Vec<Arc<Chunk>> = slots.chunks(CHUNK).map(chunk).collect();
+        let chunk = |slots: &[Arc<Slot>]| Chunk::of(slots.iter().cloned());
+        let chunks: Vec<Arc<Chunk>> = slots.chunks(CHUNK).filter_map(chunk).collect();
         Self::of(chunks.chunks(BLOCK).map(Arc::from).collect(), len)
     }
 
-    fn of(blocks: Vec<Block>, len: usize) -> Self {
-        Self { few: SmallVec::new(), blocks: Some(blocks.into()), len }
+    fn of(blocks: Arc<[Block]>, len: usize) -> Self {
+        Self { few: SmallVec::new(), blocks: Some(blocks), len }
     }
 
     /// This list with one slot more. Its id is above all others, unless a subscription that was made at the
     /// same time got here first.
     #[must_use]
     pub(crate) fn with(&self, slot: Arc<Slot>) -> Self {
-        let last = self.iter().next_back().map(|last| last.id);
-        let (Some(blocks), true) = (&self.blocks, last < Some(slot.id)) else {
+        let Some((blocks, block, chunk)) = self.blocks.as_ref().and_then(|blocks| {
+            let block = blocks.last()?;
+            let chunk = block.last().filter(|chunk| chunk.last < slot.id)?;
+            Some((blocks, block, chunk))
+        }) else {
             let mut slots: Vec<_> = self.iter().cloned().collect();
             slots.insert(slots.partition_point(|other| other.id < slot.id), slot);
             return Self::from_sorted(&slots);
         };
-        let mut spine = blocks.to_vec();
-        let mut block = spine.pop().map(|block| block.to_vec()).unwrap_or_default();
-        match block.pop() {
-            Some(chunk) if chunk.slots.len() < CHUNK => {
-                block.push(Arc::new(chunk.slots.iter().cloned().chain([slot]).collect()));
-            }
-            full => {
-                block.extend(full);
-                if block.len() == BLOCK {
-                    spine.push(std::mem::take(&mut block).into());
-                }
-                block.push(Arc::new(Chunk::from_iter([slot])));
-            }
+        let (mut full_blocks, mut full_chunks, mut slots) = (&**blocks, &**block, &[][..]);
+        if chunk.slots.len() < CHUNK {
+            (full_chunks, slots) = (&full_chunks[..full_chunks.len() - 1], &*chunk.slots);
         }
-        spine.push(block.into());
-        Self::of(spine, self.len + 1)
+        if full_chunks.len() < BLOCK {
+            full_blocks = &full_blocks[..full_blocks.len() - 1];
+        } else {
+            full_chunks = &[];
+        }
+        let chunk = Chunk::of(slots.iter().cloned().chain([slot]));
+        let block: Block = full_chunks.iter().cloned().chain(chunk).collect();
+        Self::of(full_blocks.iter().cloned().chain([block]).collect(), self.len + 1)
     }
 
     /// This list without one slot; `None` if it is not there.
     #[must_use]
-    pub(crate) fn without(&self, id: SubscriptionId) -> Option<Self> {
+    pub(crate) fn without(&self, slot: &Slot) -> Option<Self> {
+        let is_it = |other: &Arc<Slot>| std::ptr::eq(Arc::as_ptr(other), slot);
         let Some(blocks) = &self.blocks else {
-            let at = self.few.iter().position(|slot| slot.id == id)?;
+            let at = self.few.iter().position(is_it)?;
             let mut few = self.few.clone();
             few.remove(at);
             return Some(Self { few, blocks: None, len: self.len - 1 });
         };
-        let (outer, middle, inner) = Self::place(blocks, id)?;
+        let (outer, middle) = Self::place(blocks, slot.id)?;
+        let slots = &blocks[outer][middle].slots;
+        let inner = slots.iter().position(is_it)?;
         if self.len <= FEW + 1 {
-            let rest: SmallVec<[_; FEW]> = self.iter().filter(|slot| slot.id != id).cloned().collect();
+            let rest: SmallVec<[_; FEW]> = self.iter().filter(|slot| !is_it(slot)).cloned().collect();
             return Some(Self::from_sorted(&rest));
         }
-        let left = |(at, slot): (usize, &Arc<Slot>)| (at != inner).then(|| Arc::clone(slot));
-        let chunk: Chunk = blocks[outer][middle].slots.iter().enumerate().filter_map(left).collect();
-        let chunk = (!chunk.slots.is_empty()).then(|| Arc::new(chunk));
+        let chunk = Chunk::of(slots[..inner].iter().chain(&slots[inner + 1..]).cloned());
         let block = joined(&blocks[outer], middle, chunk, |one, other| {
             let few = one.slots.len() + other.slots.len() <= CHUNK / 2;
-            few.then(|| Arc::new(one.slots.iter().chain(&other.slots).cloned().collect()))
+            few.then(|| Chunk::of(one.slots.iter().chain(&other.slots).cloned())).flatten()
         });
-        let block = (!block.is_empty()).then(|| Block::from(block));
-        let spine = joined(blocks, outer, block, |one, other| {
+        let spine = joined(blocks, outer, (!block.is_empty()).then_some(block), |one, other| {
             let few = one.len() + other.len() <= BLOCK / 2;
             few.then(|| one.iter().chain(other.iter()).cloned().collect())
         });
@@ -127,21 +130,21 @@ impl Chunks {
 
     /// The slot with this id, if it stands here.
     pub(crate) fn find(&self, id: SubscriptionId) -> Option<&Arc<Slot>> {
-        match &self.blocks {
+        let slots = match &self.blocks {
             Some(blocks) => {
-                let (outer, middle, inner) = Self::place(blocks, id)?;
-                Some(&blocks[outer][middle].slots[inner])
+                let (outer, middle) = Self::place(blocks, id)?;
+                &blocks[outer][middle].slots[..]
             }
-            None => self.few.iter().find(|slot| slot.id == id),
-        }
+            None => &self.few[..],
+        };
+        slots.iter().find(|slot| slot.id == id)
     }
 
-    fn place(blocks: &[Block], id: SubscriptionId) -> Option<(usize, usize, usize)> {
-        let outer = blocks.partition_point(|block| block[block.len() - 1].last() < id);
+    /// The block and the chunk where a slot with this id would stand.
+    fn place(blocks: &[Block], id: SubscriptionId) -> Option<(usize, usize)> {
+        let outer = blocks.partition_point(|block| last_of(block) < Some(id));
         let block = blocks.get(outer)?;
-        let middle = block.partition_point(|chunk| chunk.last() < id);
-        let inner = block.get(middle)?.slots.binary_search_by_key(&id, |slot| slot.id).ok()?;
-        Some((outer, middle, inner))
+        Some((outer, block.partition_point(|chunk| chunk.last < id)))
     }
 
     /// Says whether two lists are one and the same.
@@ -182,19 +185,22 @@ impl Chunks {
 
 /// The parts with another one, or none, in one place. If that and the one before it are so few that `join` makes
 /// one of them, they become one, so that churn does not leave a list of crumbs.
-fn joined<T: Clone>(parts: &[T], at: usize, other: Option<T>, join: impl Fn(&T, &T) -> Option<T>) -> Vec<T> {
-    let mut all = Vec::with_capacity(parts.len());
-    all.extend_from_slice(&parts[..at]);
-    all.extend(other);
-    all.extend_from_slice(&parts[at + 1..]);
-    if at > 0
-        && at < all.len()
-        && let Some(one) = join(&all[at - 1], &all[at])
-    {
-        all[at - 1] = one;
-        all.remove(at);
-    }
-    all
+fn joined<T: Clone>(
+    parts: &[T],
+    at: usize,
+    other: Option<T>,
+    join: impl Fn(&T, &T) -> Option<T>,
+) -> Arc<[T]> {
+    let before = at.checked_sub(1).map(|before| &parts[before]);
+    let one = before.zip(other.as_ref().or(parts.get(at + 1))).and_then(|(one, other)| join(one, other));
+    let (before, after) = match (&one, &other) {
+        (None, _) => (at, at + 1),
+        (Some(_), Some(_)) => (at - 1, at + 1),
+        // The next one moved up.
+        (Some(_), None) => (at - 1, at + 2),
+    };
+    let changed = one.or(other);
+    parts[..before].iter().cloned().chain(changed).chain(parts[after..].iter().cloned()).collect()
 }
 
 #[cfg(all(test, not(loom)))]
@@ -239,8 +245,8 @@ mod tests {
         assert!(chunks.iter().map(|slot| slot.id).eq(slots.iter().map(|slot| slot.id)));
         for slot in &slots {
             assert!(chunks.find(slot.id).is_some());
-            chunks = chunks.without(slot.id).expect("it is in the list");
-            assert!(chunks.find(slot.id).is_none() && chunks.without(slot.id).is_none());
+            chunks = chunks.without(slot).expect("it is in the list");
+            assert!(chunks.find(slot.id).is_none() && chunks.without(slot).is_none());
         }
         check(&chunks);
         assert!(chunks.is_empty());
@@ -253,7 +259,7 @@ mod tests {
         for step in [1, 257, 699] {
             let mut chunks = Chunks::from_sorted(&slots);
             for turn in 0..slots.len() {
-                chunks = chunks.without(slots[turn * step % slots.len()].id).expect("it is in the list");
+                chunks = chunks.without(&slots[turn * step % slots.len()]).expect("it is in the list");
                 if turn % 50 == 0 || chunks.len() < 5 {
                     check(&chunks);
                 }

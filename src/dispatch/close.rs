@@ -29,9 +29,10 @@ impl Slot {
         let first = close(&self.gate);
         if self.is_inline() {
             frames::see_mark();
+        } else {
+            // Publishers that wait for room find the gate closed.
+            self.room.notify(usize::MAX);
         }
-        // Publishers that wait for room find the gate closed.
-        self.room.notify(usize::MAX);
         self.tell_consumer_closed();
         if first && let Some(table) = self.table.upgrade() {
             table.remove(self);

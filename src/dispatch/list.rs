@@ -30,6 +30,12 @@ impl Target {
     }
 }
 
+impl Clone for SubscriberList {
+    fn clone(&self) -> Self {
+        self.changed(self.chunks.clone(), self.targets.clone())
+    }
+}
+
 /// What a topic's publishers walk over: everything that matches, resolved once.
 ///
 /// The fields are in the order in which a publish by name reads them.
@@ -89,7 +95,7 @@ impl SubscriberList {
     /// This list with other subscribers.
     fn changed(&self, chunks: Chunks, targets: Box<[Target]>) -> Self {
         Self {
-            name: self.name.clone(),
+            name: SmallVec::from_slice(&self.name),
             generation: self.generation,
             topic: self.topic.clone(),
             queues: self.queues,
@@ -144,10 +150,11 @@ impl SubscriberList {
     }
 
     /// This list without one slot; `None` if it is not there.
-    pub(crate) fn without(&self, id: SubscriptionId) -> Option<Self> {
-        if let Some(chunks) = self.chunks.without(id) {
+    pub(crate) fn without(&self, slot: &Slot) -> Option<Self> {
+        if let Some(chunks) = self.chunks.without(slot) {
             return Some(self.shrunk(chunks));
         }
+        let id = slot.id;
         let at = self.targets.iter().position(|target| target.members.iter().any(|slot| slot.id == id))?;
         let mut targets = self.targets.to_vec();
         let members: Arc<[_]> = targets[at].members.iter().filter(|slot| slot.id != id).cloned().collect();

@@ -14,6 +14,8 @@ mod changes;
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::buckets::{Bucket, Buckets, Place};
 use super::chunks::Chunks;
 use super::index::PatternIndex;
@@ -31,7 +33,7 @@ const SEEN: usize = if cfg!(loom) { 2 } else { 1024 };
 /// A topic that is published or subscribed to: what writers and publisher handles know of it.
 #[derive(Debug)]
 pub(crate) struct TopicEntry {
-    /// The list that stands in the topic's bucket as well: handles have a shorter way to it.
+    /// The list of which the topic's bucket has a copy: handles have a shorter way to it.
     pub(crate) list: Snapshot<SubscriberList>,
     pub(crate) topic: Topic,
     hash: u64,
@@ -86,10 +88,10 @@ struct Writer {
 /// to user code (R5).
 #[derive(Default)]
 struct Garbage {
-    lists: Vec<Arc<SubscriberList>>,
-    buckets: Vec<Arc<Bucket>>,
-    slots: Vec<Arc<Slot>>,
-    literals: Vec<Chunks>,
+    lists: SmallVec<[Arc<SubscriberList>; 2]>,
+    buckets: SmallVec<[Arc<Bucket>; 4]>,
+    slots: SmallVec<[Arc<Slot>; 1]>,
+    literals: SmallVec<[Chunks; 1]>,
 }
 
 impl TopicTable {
@@ -192,9 +194,17 @@ impl TopicTable {
     /// Puts a list in an entry's place; the caller keeps count of where the slots stand. Under the writer lock.
     fn put(&self, entry: &Arc<TopicEntry>, list: Arc<SubscriberList>, garbage: &mut Garbage) {
         let snapshot = self.buckets.of(entry.hash);
-        let mut bucket = Bucket::clone(&snapshot.load());
-        if let Some(place) = bucket.iter_mut().find(|place| Arc::ptr_eq(&place.entry, entry)) {
-            place.list = Arc::clone(&list);
+        let old = snapshot.load();
+        if old.iter().any(|place| Arc::ptr_eq(&place.entry, entry)) {
+            let changed = |place: &Place| {
+                let current = if Arc::ptr_eq(&place.entry, entry) { &list } else { &place.list };
+                Place {
+                    hash: place.hash,
+                    list: SubscriberList::clone(current),
+                    entry: Arc::clone(&place.entry),
+                }
+            };
+            let bucket: Bucket = old.iter().map(changed).collect();
             garbage.buckets.push(snapshot.swap(Arc::new(bucket)));
         }
         garbage.lists.push(entry.list.swap(list));

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::{Garbage, Needs, TopicEntry, TopicTable, Writer, count_listed, discount_listed};
 use crate::dispatch::buckets::{Bucket, Place};
 use crate::dispatch::list::SubscriberList;
@@ -83,7 +85,7 @@ impl TopicTable {
         drop(entry.list.swap(Arc::clone(&list)));
         let snapshot = self.buckets.of(hash);
         let mut bucket = Bucket::clone(&snapshot.load());
-        bucket.push(Place { hash, list, entry: Arc::clone(&entry) });
+        bucket.push(Place { hash, list: SubscriberList::clone(&list), entry: Arc::clone(&entry) });
         garbage.buckets.push(snapshot.swap(Arc::new(bucket)));
         writer.entries += 1;
         writer.loose += 1;
@@ -98,15 +100,16 @@ impl TopicTable {
         for (step, snapshot) in self.buckets.iter_from(first).take(SWEEP).enumerate() {
             writer.hand = (first + step + 1) % self.buckets.count();
             let old = snapshot.load();
-            let goes = |place: &Place| place.entry.needs.lock().is_none() && !place.list.take_use();
-            let (gone, stays): (Bucket, Bucket) = old.iter().cloned().partition(goes);
-            drop(old);
+            // The mark of use is that of the bucket's own list, not of a copy.
+            let goes = |place: &&Place| place.entry.needs.lock().is_none() && !place.list.take_use();
+            let (gone, stays): (SmallVec<[&Place; 2]>, SmallVec<[&Place; 2]>) = old.iter().partition(goes);
             if gone.is_empty() {
                 continue;
             }
             writer.entries -= gone.len();
             writer.loose -= gone.len();
             gone.iter().for_each(|place| discount_listed(&place.list));
+            let stays: Bucket = stays.into_iter().cloned().collect();
             // The lists of those that went are in the old bucket, and go with it.
             garbage.buckets.push(snapshot.swap(Arc::new(stays)));
             return true;
@@ -195,7 +198,7 @@ impl TopicTable {
         let list = entry.list.load_full();
         let shared = Self::need(writer, &entry, |needs| {
             let mut shared = None;
-            if let Some(rest) = needs.plain.without(id) {
+            if let Some(rest) = needs.plain.without(slot) {
                 shared = list.chunks.is_same(&needs.plain).then(|| rest.clone());
                 garbage.literals.push(std::mem::replace(&mut needs.plain, rest));
             }
@@ -206,7 +209,7 @@ impl TopicTable {
         });
         let rest = match shared {
             Some(chunks) => Some(list.shrunk(chunks)),
-            None => list.without(id),
+            None => list.without(slot),
         };
         if let Some(rest) = rest {
             slot.listed.fetch_sub(1, Ordering::Relaxed);
@@ -227,7 +230,7 @@ impl TopicTable {
                 continue;
             }
             for Place { list, entry, .. } in old.iter() {
-                if let Some(rest) = list.without(slot.id) {
+                if let Some(rest) = list.without(slot) {
                     slot.listed.fetch_sub(1, Ordering::Relaxed);
                     self.put(entry, Arc::new(rest), garbage);
                 }
