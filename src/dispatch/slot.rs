@@ -255,6 +255,9 @@ impl Slot {
                 table,
             }
         });
+        if slot.is_inline() {
+            frames::prepare();
+        }
         roster.enter(&slot);
         slot
     }

@@ -11,9 +11,9 @@
 //! P1202, and is what user-space RCU and most hazard pointers stand on.)
 
 #[cfg(loom)]
-pub(crate) use loom_pair::{Light, heavy};
+pub(crate) use loom_pair::{Light, heavy, prepare};
 #[cfg(not(loom))]
-pub(crate) use real::{Light, heavy};
+pub(crate) use real::{Light, heavy, prepare};
 
 #[cfg(not(loom))]
 mod real {
@@ -53,6 +53,12 @@ mod real {
             interrupt_all();
         }
         fence(Ordering::SeqCst);
+    }
+
+    /// Decides how fences are done. To be called before the first one is in a hurry: in a process with several threads
+    /// the kernel takes some milliseconds, once.
+    pub(crate) fn prepare() {
+        is_asymmetric();
     }
 
     /// Decides, once for the process: nobody has used a cheap light fence before.
@@ -111,6 +117,8 @@ mod loom_pair {
     pub(crate) fn heavy() {
         fence(Ordering::SeqCst);
     }
+
+    pub(crate) fn prepare() {}
 }
 
 #[cfg(all(test, not(loom)))]
