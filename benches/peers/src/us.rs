@@ -5,7 +5,7 @@
 
 use trolleybus::{DeliveryMode, Event, EventBus, Publisher, Receiver, Subscription};
 
-use crate::drive::{self, Publish, Receive};
+use crate::drive::{self, Publish, Receive, TryReceive};
 use crate::event::{CAPACITY, Payload, topic};
 use crate::harness::Case;
 use crate::probe::pin;
@@ -52,16 +52,18 @@ pub struct Queue(Receiver<Event<Payload>>);
 
 impl Receive for Queue {
     #[inline]
+    fn next(&mut self) {
+        self.0.recv().expect("the bus runs").read();
+    }
+}
+
+impl TryReceive for Queue {
+    #[inline]
     fn try_next(&mut self) -> bool {
         self.0.try_recv().is_ok_and(|event| {
             event.read();
             true
         })
-    }
-
-    #[inline]
-    fn next(&mut self) {
-        self.0.recv().expect("the bus runs").read();
     }
 }
 

@@ -19,7 +19,7 @@ mod counted {
     use allocation_counter::{AllocationInfo, measure};
 
     use super::{Harness, Table};
-    use crate::drive::{Publish, Receive};
+    use crate::drive::{Publish, TryReceive};
     use crate::event::CAPACITY;
     use crate::peers::channels::{self, one};
     use crate::peers::{rings, tokio_channels};
@@ -53,7 +53,7 @@ mod counted {
     }
 
     /// Opens `MANY` subscribers, then fills their queues.
-    fn queues<P: Publish, R: Receive>(open: impl Fn(usize) -> (P, Vec<R>)) -> Figures {
+    fn queues<P: Publish, R: TryReceive>(open: impl Fn(usize) -> (P, Vec<R>)) -> Figures {
         // What the first subscriber costs once is not part of the figure, nor what the thread keeps for itself.
         drop(open(1));
         let (mut few, mut more) = (None, None);
@@ -90,7 +90,7 @@ mod counted {
     }
 
     /// What one queued event takes where the queue exists already.
-    fn event_of<P: Publish, R: Receive>(publisher: &mut P, receivers: &mut [R]) -> AllocationInfo {
+    fn event_of<P: Publish, R: TryReceive>(publisher: &mut P, receivers: &mut [R]) -> AllocationInfo {
         for i in 0..2 * CAPACITY as u64 {
             publisher.publish(i);
             receivers.iter_mut().for_each(|receiver| while receiver.try_next() {});
