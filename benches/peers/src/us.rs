@@ -248,13 +248,16 @@ pub fn latency(seen: &Seen) -> impl FnMut(u64) + Send + 'static {
     }
 }
 
-/// S5: subscriptions with a handler on a worker, all on one topic.
+/// S5: subscriptions with a handler on a worker, all on one topic. What a handler captures is the application's: this
+/// one captures nothing.
 #[cfg(feature = "memory")]
 pub fn pooled(subscribers: usize) -> (EventBus, Vec<Subscription>) {
     let bus = EventBus::builder().workers(1).build().expect("the settings are right");
-    let tally = Tally::new(1);
-    let subscription = |_| handlers(&bus, 1, &tally);
-    let kept = (0..subscribers).flat_map(subscription).collect();
+    let subscription = |_| {
+        let subscription = bus.subscribe::<Payload>(topic(MEASURED)).capacity(CAPACITY);
+        subscription.delivery(DeliveryMode::Block).handle(read).expect("the pattern is valid")
+    };
+    let kept = (0..subscribers).map(subscription).collect();
     (bus, kept)
 }
 
