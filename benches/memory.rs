@@ -3,11 +3,22 @@
 
 #[path = "../tests/support/malloc.rs"]
 mod malloc;
-mod support;
+
+use std::hint::black_box;
 
 use malloc::tally;
-use support::{Payload, inline, payload, receiver};
-use trolleybus::EventBus;
+use trolleybus::{Event, EventBus, Receiver, Subscription};
+
+/// 64 bytes, as most events are about.
+type Payload = [u64; 8];
+
+fn inline(bus: &EventBus, topic: &str) -> Subscription {
+    bus.subscribe::<Payload>(topic).handle_inline(|event| _ = black_box(event[0])).expect("subscribe")
+}
+
+fn receiver(bus: &EventBus, topic: &str) -> Receiver<Event<Payload>> {
+    bus.subscribe::<Payload>(topic).receiver().expect("subscribe")
+}
 
 /// Prints the weight of one of `count` things.
 fn weigh<S>(what: &str, count: usize, mut make: impl FnMut(usize) -> S) -> Vec<S> {
@@ -22,7 +33,7 @@ fn main() {
     let bus = EventBus::builder().workers(1).build().expect("build");
     let topic = "bench.memory";
     let first = (inline(&bus, topic), bus.subscribe::<Payload>(topic).handle(|_| ()).expect("subscribe"));
-    let names = support::names(1_000);
+    let names: Vec<_> = (0..1_000).map(|number| format!("bench.topic.{number:08}")).collect();
     drop(weigh("inline, one topic", 1_000, |_| inline(&bus, topic)));
     drop(weigh("pooled, one topic", 1_000, |_| {
         bus.subscribe::<Payload>(topic).handle(|_| ()).expect("subscribe")
@@ -32,10 +43,10 @@ fn main() {
     drop(first);
     let queue = receiver(&bus, "bench.memory.queue");
     weigh("the first event in a queue of 1024, with the queue", 1, |_| {
-        bus.publish("bench.memory.queue", payload(1)).expect("publish")
+        bus.publish("bench.memory.queue", [1_u64; 8]).expect("publish")
     });
     weigh("each of 1023 further events", 1023, |_| {
-        bus.publish("bench.memory.queue", payload(1)).expect("publish")
+        bus.publish("bench.memory.queue", [1_u64; 8]).expect("publish")
     });
     drop(queue);
 }
