@@ -1,7 +1,6 @@
 //! Bad input gets a typed error at the call that brought it: never a panic, never a silent fallback, and
 //! the payload comes back (M3, L6, Z1, Z3, X4).
 
-#[path = "support/mod.rs"]
 mod support;
 
 use std::future::Future;

@@ -1,18 +1,24 @@
 //! What the handles of subscriptions promise: what is seen from when on, and what not any more (V1 to
 //! V6, O3); drain, `take`, `expect`.
 
+#[path = "support/eventually.rs"]
+mod eventually;
 #[path = "support/kinds.rs"]
 mod kinds;
 mod support;
+#[path = "support/yield_once.rs"]
+mod yield_once;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use kinds::{KINDS, Kind, YieldOnce};
-use support::{PATIENCE, eventually, watchdog};
+use eventually::eventually;
+use kinds::{KINDS, Kind};
+use support::{PATIENCE, watchdog};
 use trolleybus::{DeliveryMode, EventBus, RecvTimeoutError, SubscribeError, TryRecvError};
+use yield_once::YieldOnce;
 
 fn bus(workers: usize) -> EventBus {
     EventBus::builder().workers(workers).build().expect("build")

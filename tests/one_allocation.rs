@@ -25,7 +25,7 @@ fn receiver(bus: &EventBus) -> Receiver<Event<Payload>> {
 }
 
 /// Counts the blocks of a million publishes and the bytes asked for, after a few that warm up.
-fn blocks_of_a_million(mut publish: impl FnMut(Payload)) -> (u64, usize) {
+fn blocks_of_a_million(mut publish: impl FnMut(Payload)) -> (u64, u64) {
     for n in 0..5_000 {
         publish([n; 8]);
     }
@@ -39,7 +39,7 @@ fn blocks_of_a_million(mut publish: impl FnMut(Payload)) -> (u64, usize) {
 
 /// What an event with a payload of 64 bytes asks for: the counts of the `Arc`, 40 bytes of head, the payload.
 const BLOCK: usize = 16 + 40 + 64;
-const BYTES: usize = EVENTS as usize * BLOCK;
+const BYTES: u64 = EVENTS * BLOCK as u64;
 
 #[test]
 fn an_inline_publish_allocates_one_block_of_120_bytes_whatever_the_fan_out() {

@@ -1,8 +1,14 @@
 //! Panics of the application's code stay where they are (P1 to P4).
 
+#[path = "support/eventually.rs"]
+mod eventually;
 #[path = "support/kinds.rs"]
 mod kinds;
 mod support;
+#[path = "support/threads.rs"]
+mod threads;
+#[path = "support/yield_once.rs"]
+mod yield_once;
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -10,11 +16,14 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, Once, mpsc};
 use std::time::Duration;
 
-use kinds::{KINDS, Kind, YieldOnce, threads_named};
-use support::{PATIENCE, eventually, watchdog};
+use eventually::eventually;
+use kinds::{KINDS, Kind};
+use support::{PATIENCE, watchdog};
+use threads::threads_named;
 use trolleybus::{
     DeliveryMode, DropReason, EventBus, HandledDelivery, HandlerError, Observer, SubscriptionId,
 };
+use yield_once::YieldOnce;
 
 /// The panics of these tests are wanted: their messages would bury the rest.
 fn quietly() {

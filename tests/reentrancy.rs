@@ -1,16 +1,24 @@
 //! Handlers may do with the bus whatever they like (R1 to R5): no lock is held while they run, and a wait
 //! for oneself is refused instead of waited for.
 
+#[path = "support/eventually.rs"]
+mod eventually;
 #[path = "support/kinds.rs"]
 mod kinds;
 mod support;
+#[path = "support/threads.rs"]
+mod threads;
+#[path = "support/yield_once.rs"]
+mod yield_once;
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use kinds::{KINDS, Kind, threads_named};
-use support::{PATIENCE, eventually, watchdog};
+use eventually::eventually;
+use kinds::{KINDS, Kind};
+use support::{PATIENCE, watchdog};
+use threads::threads_named;
 use trolleybus::{
     DeliveryMode, EventBus, HandledDelivery, Observer, PublishRefusal, Subscription, WeakEventBus,
 };

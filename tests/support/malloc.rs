@@ -15,7 +15,7 @@ pub(crate) struct Tally {
     /// Blocks allocated.
     pub(crate) made: u64,
     /// Bytes asked for, unrounded.
-    pub(crate) asked: usize,
+    pub(crate) asked: u64,
     /// Blocks held; below zero where others allocated what this thread gave back.
     pub(crate) blocks: isize,
     /// Bytes held, as malloc rounds them.
@@ -54,7 +54,7 @@ unsafe impl GlobalAlloc for Weighing {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         note(|tally| {
             tally.made += 1;
-            tally.asked += layout.size();
+            tally.asked += layout.size() as u64;
             tally.blocks += 1;
             tally.held += rounded(layout);
         });
