@@ -16,10 +16,14 @@ mod model;
 mod ops;
 #[path = "support/oracle.rs"]
 mod oracle;
+#[path = "state_machine/publish.rs"]
+mod publish;
 #[path = "state_machine/records.rs"]
 mod records;
 #[path = "support/signs.rs"]
 mod signs;
+#[path = "state_machine/subscribe.rs"]
+mod subscribe;
 mod support;
 #[path = "state_machine/system.rs"]
 mod system;

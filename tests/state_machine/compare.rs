@@ -6,10 +6,11 @@ use trolleybus::{
 };
 
 use super::ops::{MAX_RAW, TOPICS};
+use super::publish::Told;
 use super::records::{
     Book, CANCELLED, Drops, FULL, Outcome, Paper, Refused, Report, SHUTDOWN, Seen, TIMEOUT,
 };
-use super::system::{System, Told};
+use super::system::System;
 
 impl System {
     pub(super) fn number_of(&self, id: SubscriptionId) -> usize {
