@@ -258,17 +258,3 @@ fn book(ledger: &Ledger) -> Book {
         skipped: ledger.skipped,
     }
 }
-
-/// Adds the receipt of one more event of a batch.
-pub(super) fn add(total: &mut Paper, one: &Paper) {
-    total.matched += one.matched;
-    total.delivered += one.delivered;
-    total.queued += one.queued;
-    total.failed += one.failed;
-    total.filtered += one.filtered;
-    total.skipped += one.skipped;
-    for (sum, part) in total.dropped.iter_mut().zip(one.dropped) {
-        *sum += part;
-    }
-    total.problems.extend(one.problems.iter().copied());
-}

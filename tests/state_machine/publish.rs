@@ -10,7 +10,6 @@ use std::time::Duration;
 use serde::Serialize;
 use trolleybus::{PublishError, PublishRefusal, Publisher, Raw, Receipt};
 
-use super::compare::add;
 use super::held::{Other, seen};
 use super::model::Model;
 use super::ops::{Extras, How, Kind, Mode, What};
@@ -189,7 +188,7 @@ impl System {
                 let event = seen(name, Payload::Number(*number), None, None);
                 let patience = if might_block { Patience::Never } else { Patience::Wait };
                 match self.model.publish(*number, &event, false, patience) {
-                    Ok((paper, _)) => add(&mut expected.as_mut().expect("none was refused").0, &paper),
+                    Ok((paper, _)) => expected.as_mut().expect("none was refused").0.add(&paper),
                     Err(refused) => {
                         expected = Err(refused);
                         break;
