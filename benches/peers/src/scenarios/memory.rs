@@ -71,15 +71,17 @@ mod counted {
         Figures { idle: subscriber.bytes, one, full }
     }
 
-    /// Opens `MANY` subscribers and one, and says what each of the many takes.
-    fn further<T>(open: impl Fn(usize) -> T) -> (T, Held) {
+    /// Opens `MANY` subscribers and one, and says what each of the many takes, without its handle: that lies where the
+    /// application keeps it.
+    fn further<P, H>(open: impl Fn(usize) -> (P, Vec<H>)) -> ((P, Vec<H>), Held) {
         // What the first subscriber costs once is not part of the figure, nor what the thread keeps for itself.
         drop(open(1));
         let (lone, first) = weigh(|| open(1));
         let (opened, all) = weigh(|| open(MANY + 1));
         drop(lone);
         let each = |all: f64, first: f64| (all - first) / MANY as f64;
-        (opened, Held { bytes: each(all.bytes, first.bytes), blocks: each(all.blocks, first.blocks) })
+        let bytes = each(all.bytes, first.bytes) - size_of::<H>() as f64;
+        (opened, Held { bytes, blocks: each(all.blocks, first.blocks) })
     }
 
     /// What one queued event takes where the queue exists already.
