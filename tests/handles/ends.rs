@@ -1,7 +1,6 @@
 //! Subscriptions that end in an orderly way: drain, `take`, `expect`, the end of a receiver.
 
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;

@@ -1,8 +1,7 @@
 //! Handlers that panic are counted, and harm nobody else.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use trolleybus::{DeliveryMode, EventBus, HandlerError};
 

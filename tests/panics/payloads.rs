@@ -1,8 +1,7 @@
 //! Payloads whose drop panics, wherever they end.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use trolleybus::{DeliveryMode, DropReason, EventBus};

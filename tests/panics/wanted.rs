@@ -1,8 +1,7 @@
 //! Panics that are wanted, and what must work after them.
 
 use std::fmt;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Once};
 
 use trolleybus::{DeliveryMode, EventBus};
