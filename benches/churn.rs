@@ -1,12 +1,18 @@
 //! Subscribing and cancelling: among many topics, within one topic, and a publish beside it.
 
+#[path = "support/handlers.rs"]
+mod handlers;
 mod support;
+#[path = "support/topics.rs"]
+mod topics;
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use support::{Stride, inline, names, payload};
+use handlers::inline;
+use support::payload;
+use topics::{Stride, names};
 use trolleybus::EventBus;
 
 fn churn(c: &mut Criterion) {

@@ -1,5 +1,7 @@
 //! Several publishers to one topic with one inline handler: nothing that they share may slow them down.
 
+#[path = "support/handlers.rs"]
+mod handlers;
 mod support;
 
 use std::hint::black_box;
@@ -7,7 +9,8 @@ use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use support::{inline, payload};
+use handlers::inline;
+use support::payload;
 use trolleybus::EventBus;
 
 /// The time that `threads` threads take for `each` publishes each, from the common start to the last end.

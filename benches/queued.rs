@@ -5,7 +5,7 @@ mod support;
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use support::{Payload, payload, receiver};
+use support::{Payload, payload};
 use trolleybus::EventBus;
 
 /// Half of a queue.
@@ -16,7 +16,8 @@ fn queued(c: &mut Criterion) {
     for subscribers in [1, 8, 64] {
         let bus = EventBus::new();
         let topic = "bench.queued.fan-out";
-        let mut receivers: Vec<_> = (0..subscribers).map(|_| receiver(&bus, topic)).collect();
+        let receiver = |_| bus.subscribe::<Payload>(topic).receiver().expect("subscribe");
+        let mut receivers: Vec<_> = (0..subscribers).map(receiver).collect();
         let handle = bus.publisher::<Payload>(topic).expect("a topic");
         group.throughput(Throughput::Elements(BURST * subscribers));
         let mut drain = || {

@@ -1,11 +1,17 @@
 //! Publishing to inline handlers: by name and by handle, over topics and subscribers.
 
+#[path = "support/handlers.rs"]
+mod handlers;
 mod support;
+#[path = "support/topics.rs"]
+mod topics;
 
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use support::{Payload, Stride, inline, names, payload};
+use handlers::inline;
+use support::{Payload, payload};
+use topics::{Stride, names};
 use trolleybus::EventBus;
 
 fn sync_dispatch(c: &mut Criterion) {

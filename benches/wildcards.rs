@@ -1,11 +1,14 @@
 //! Publishing beside many patterns: to a topic that is resolved already, and to topics that are new.
 
+#[path = "support/handlers.rs"]
+mod handlers;
 mod support;
 
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use support::{inline, payload};
+use handlers::inline;
+use support::payload;
 use trolleybus::EventBus;
 
 fn wildcards(c: &mut Criterion) {

@@ -1,16 +1,24 @@
 //! An event's completion is called exactly once, when the last subscription is done with it, and says
 //! what became of it there.
 
+#[path = "support/eventually.rs"]
+mod eventually;
 #[path = "support/kinds.rs"]
 mod kinds;
+#[path = "support/poll_once.rs"]
+mod poll_once;
 mod support;
+#[path = "support/yield_once.rs"]
+mod yield_once;
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use kinds::{KINDS, poll_once};
-use support::{PATIENCE, eventually, watchdog};
+use eventually::eventually;
+use kinds::KINDS;
+use poll_once::poll_once;
+use support::{PATIENCE, watchdog};
 use trolleybus::{DeliveryMode, DropReason, EventBus, HandlerError, Outcome};
 
 /// Publishes an event with a completion that reports how often it was called, and with what.

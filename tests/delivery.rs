@@ -1,21 +1,19 @@
 //! The ways of delivery, one by one.
 
+#[path = "support/eventually.rs"]
+mod eventually;
+mod support;
+#[path = "support/yield_once.rs"]
+mod yield_once;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
+use eventually::eventually;
+use support::{PATIENCE, watchdog};
 use trolleybus::{DeliveryMode, DropReason, EventBus, RecvTimeoutError, TryRecvError};
-
-/// Long enough for any machine; a test that needs it has failed.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !holds() {
-        assert!(Instant::now() < deadline, "not in time: {what}");
-        std::thread::yield_now();
-    }
-}
+use yield_once::YieldOnce;
 
 #[test]
 fn inline_handlers_have_run_when_publish_returns_in_registration_order() {
@@ -40,6 +38,7 @@ fn inline_handlers_have_run_when_publish_returns_in_registration_order() {
 
 #[test]
 fn a_pooled_handler_gets_every_event_in_order() {
+    let _watchdog = watchdog("a_pooled_handler_gets_every_event_in_order");
     let bus = EventBus::builder().workers(2).build().expect("build");
     let (send, receive) = mpsc::channel();
     let subscription = bus
@@ -62,6 +61,7 @@ fn a_pooled_handler_gets_every_event_in_order() {
 
 #[test]
 fn an_async_handler_gets_every_event_in_order() {
+    let _watchdog = watchdog("an_async_handler_gets_every_event_in_order");
     let bus = EventBus::builder().workers(2).build().expect("build");
     let (send, receive) = mpsc::channel();
     let _subscription = bus
@@ -71,7 +71,7 @@ fn an_async_handler_gets_every_event_in_order() {
         .handle_async(move |n| {
             let send = send.clone();
             async move {
-                YieldOnce(false).await;
+                YieldOnce::default().await;
                 send.send(*n).expect("send");
             }
         })
@@ -81,20 +81,6 @@ fn an_async_handler_gets_every_event_in_order() {
     }
     for n in 0..2_000 {
         assert_eq!(receive.recv_timeout(PATIENCE), Ok(n));
-    }
-}
-
-struct YieldOnce(bool);
-
-impl Future for YieldOnce {
-    type Output = ();
-
-    fn poll(mut self: std::pin::Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> std::task::Poll<()> {
-        if std::mem::replace(&mut self.0, true) {
-            return std::task::Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        std::task::Poll::Pending
     }
 }
 
@@ -131,6 +117,7 @@ fn a_full_queue_does_what_its_mode_says() {
 
 #[test]
 fn a_blocked_publisher_goes_on_when_there_is_room() {
+    let _watchdog = watchdog("a_blocked_publisher_goes_on_when_there_is_room");
     let bus = EventBus::new();
     let mut numbers =
         bus.subscribe::<u32>("n").capacity(1).delivery(DeliveryMode::Block).receiver().expect("subscribe");
@@ -151,6 +138,7 @@ fn a_blocked_publisher_goes_on_when_there_is_room() {
 
 #[test]
 fn cancel_wakes_a_blocked_publisher() {
+    let _watchdog = watchdog("cancel_wakes_a_blocked_publisher");
     let bus = EventBus::new();
     let numbers =
         bus.subscribe::<u32>("n").capacity(1).delivery(DeliveryMode::Block).receiver().expect("subscribe");
@@ -192,6 +180,7 @@ fn a_shutdown_drains_and_reports() {
 
 #[test]
 fn l5_a_timeout_never_ends_early_while_the_queue_is_full_and_room_wins() {
+    let _watchdog = watchdog("l5_a_timeout_never_ends_early_while_the_queue_is_full_and_room_wins");
     let bus = EventBus::new();
     let limit = Duration::from_millis(30);
     let mut numbers = bus

@@ -1,9 +1,17 @@
 //! A guard or handle that is forgotten (`mem::forget`) leaks memory and nothing else (V6): its bus goes
 //! on working, nobody waits for ever because of it, and its threads end.
 
+#[path = "support/eventually.rs"]
+mod eventually;
 #[path = "support/kinds.rs"]
 mod kinds;
+#[path = "support/poll_once.rs"]
+mod poll_once;
 mod support;
+#[path = "support/threads.rs"]
+mod threads;
+#[path = "support/yield_once.rs"]
+mod yield_once;
 
 use std::mem::forget;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -12,8 +20,11 @@ use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
-use kinds::{KINDS, Kind, poll_once, threads_named};
-use support::{PATIENCE, eventually, watchdog};
+use eventually::eventually;
+use kinds::{KINDS, Kind};
+use poll_once::poll_once;
+use support::{PATIENCE, watchdog};
+use threads::threads_named;
 use trolleybus::{DeliveryMode, EventBus, TryRecvError};
 
 /// A bus whose threads can be told from others.

@@ -1,13 +1,16 @@
 //! One subscription's trouble is its own: stuck handlers, floods, full queues, and who comes first. Judged by
 //! counting and by sequence, never by time.
 
+#[path = "support/eventually.rs"]
+mod eventually;
 mod support;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use support::{PATIENCE, eventually, watchdog};
+use eventually::eventually;
+use support::{PATIENCE, watchdog};
 use trolleybus::{DeliveryMode, EventBus, Subscription};
 
 /// Holds threads up until it is opened; opens by itself when a test fails, so that threads can end.

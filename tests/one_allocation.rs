@@ -1,70 +1,14 @@
 //! One publish allocates one block whatever the fan-out, and an idle subscription is small.
 //!
-//! Blocks are counted on the thread that measures, and sized as glibc's malloc rounds them: 8 bytes of
-//! head, multiples of 16, at least 32.
+//! Bytes are counted as glibc's malloc rounds them.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+#[path = "support/malloc.rs"]
+mod malloc;
+
 use std::hint::black_box;
 
+use malloc::tally;
 use trolleybus::{Event, EventBus, Receiver, Subscription};
-
-struct Counting;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Tally {
-    /// Blocks allocated.
-    made: u64,
-    /// The size that was last asked for.
-    last: usize,
-    /// Bytes held, as malloc rounds them.
-    held: usize,
-}
-
-thread_local! {
-    static TALLY: Cell<Tally> = const { Cell::new(Tally { made: 0, last: 0, held: 0 }) };
-}
-
-/// What malloc takes for a request.
-fn rounded(layout: Layout) -> usize {
-    // An aligned block is cut out of a larger one; what is cut off goes back, but its head stays.
-    (layout.size() + 8).next_multiple_of(16).max(32) + if layout.align() > 16 { 16 } else { 0 }
-}
-
-fn note(change: impl FnOnce(&mut Tally)) {
-    // Not at the end of a thread, when its locals are gone.
-    let _ = TALLY.try_with(|cell| {
-        let mut tally = cell.get();
-        change(&mut tally);
-        cell.set(tally);
-    });
-}
-
-// SAFETY: every call goes on to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        note(|tally| {
-            tally.made += 1;
-            tally.last = layout.size();
-            tally.held = tally.held.wrapping_add(rounded(layout));
-        });
-        // SAFETY: the caller's promise about the layout is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        note(|tally| tally.held = tally.held.wrapping_sub(rounded(layout)));
-        // SAFETY: the block came from the system's allocator with this layout.
-        unsafe { System.dealloc(block, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-fn tally() -> Tally {
-    TALLY.get()
-}
 
 /// 64 bytes, as most events are about.
 type Payload = [u64; 8];
@@ -80,8 +24,8 @@ fn receiver(bus: &EventBus) -> Receiver<Event<Payload>> {
     bus.subscribe::<Payload>(TOPIC).receiver().expect("subscribe")
 }
 
-/// Counts the blocks of a million publishes, after a few that warm up.
-fn blocks_of_a_million(mut publish: impl FnMut(Payload)) -> (u64, usize) {
+/// Counts the blocks of a million publishes and the bytes asked for, after a few that warm up.
+fn blocks_of_a_million(mut publish: impl FnMut(Payload)) -> (u64, u64) {
     for n in 0..5_000 {
         publish([n; 8]);
     }
@@ -90,11 +34,12 @@ fn blocks_of_a_million(mut publish: impl FnMut(Payload)) -> (u64, usize) {
         publish([n; 8]);
     }
     let after = tally();
-    (after.made - before.made, after.last)
+    (after.made - before.made, after.asked - before.asked)
 }
 
 /// What an event with a payload of 64 bytes asks for: the counts of the `Arc`, 40 bytes of head, the payload.
 const BLOCK: usize = 16 + 40 + 64;
+const BYTES: u64 = EVENTS * BLOCK as u64;
 
 #[test]
 fn an_inline_publish_allocates_one_block_of_120_bytes_whatever_the_fan_out() {
@@ -104,12 +49,12 @@ fn an_inline_publish_allocates_one_block_of_120_bytes_whatever_the_fan_out() {
         let by_name = blocks_of_a_million(|payload| {
             assert_eq!(bus.publish(TOPIC, payload).expect("publish").delivered(), fan_out);
         });
-        assert_eq!(by_name, (EVENTS, BLOCK), "by name, fan-out {fan_out}");
+        assert_eq!(by_name, (EVENTS, BYTES), "by name, fan-out {fan_out}");
         let handle = bus.publisher::<Payload>(TOPIC).expect("a topic");
         let by_handle = blocks_of_a_million(|payload| {
             assert_eq!(handle.publish(payload).expect("publish").delivered(), fan_out);
         });
-        assert_eq!(by_handle, (EVENTS, BLOCK), "by handle, fan-out {fan_out}");
+        assert_eq!(by_handle, (EVENTS, BYTES), "by handle, fan-out {fan_out}");
     }
 }
 
@@ -124,35 +69,35 @@ fn a_queued_publish_allocates_one_block_of_120_bytes_whatever_the_fan_out() {
                 assert_eq!(*receiver.try_recv().expect("an event"), payload);
             }
         });
-        assert_eq!(blocks, (EVENTS, BLOCK), "fan-out {fan_out}");
+        assert_eq!(blocks, (EVENTS, BYTES), "fan-out {fan_out}");
     }
 }
 
 #[test]
 fn a_publish_with_no_subscriber_allocates_nothing() {
     let bus = EventBus::new();
-    let (known, _) = blocks_of_a_million(|payload| {
+    let known = blocks_of_a_million(|payload| {
         assert_eq!(bus.publish(TOPIC, payload).expect("publish").matched(), 0);
     });
-    assert_eq!(known, 0, "by name");
+    assert_eq!(known, (0, 0), "by name");
     let handle = bus.publisher::<Payload>(TOPIC).expect("a topic");
-    let (by_handle, _) = blocks_of_a_million(|payload| {
+    let by_handle = blocks_of_a_million(|payload| {
         assert_eq!(handle.publish(payload).expect("publish").matched(), 0);
     });
-    assert_eq!(by_handle, 0, "by handle");
+    assert_eq!(by_handle, (0, 0), "by handle");
 }
 
 /// The bytes that `make` leaves allocated, for each of 64 runs.
-fn bytes_of<S>(mut make: impl FnMut() -> S) -> usize {
+fn bytes_of<S>(mut make: impl FnMut() -> S) -> isize {
     const RUNS: usize = 64;
     let mut kept = Vec::with_capacity(RUNS);
     let before = tally().held;
     kept.extend((0..RUNS).map(|_| make()));
-    (tally().held - before) / RUNS
+    (tally().held - before) / RUNS as isize
 }
 
 /// 1 KB, the most that a subscription may cost that has not queued an event.
-const IDLE_LIMIT: usize = 1024;
+const IDLE_LIMIT: isize = 1024;
 
 #[test]
 fn a_subscription_that_never_queued_an_event_costs_at_most_1_kb() {
@@ -186,7 +131,7 @@ fn a_full_queue_of_1024_events_costs_its_slots_and_no_more_per_event() {
         assert_eq!(bus.publish(TOPIC, [n; 8]).expect("publish").queued(), 1);
     }
     let full = tally().held;
-    let event = (BLOCK + 8).next_multiple_of(16);
+    let event = (BLOCK + 8).next_multiple_of(16) as isize;
     assert_eq!(full - one, 1023 * event, "an event in a queue costs its own block only");
     assert_eq!(receivers[0].try_iter().count(), 1024);
     assert_eq!(one - tally().held, event, "the events are given back");

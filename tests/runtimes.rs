@@ -2,7 +2,6 @@
 //! receivers, streams, `expect`, handlers that await the runtime's timers, and the shutdown. Also that
 //! nothing of the bus keeps a runtime's other tasks from running.
 
-#[path = "support/mod.rs"]
 mod support;
 
 use std::cell::Cell;
@@ -151,6 +150,7 @@ fn thread_sleep(time: Duration) -> Sleep {
             if !std::mem::replace(&mut started, true) {
                 let (woken, waker) = (Arc::clone(&woken), cx.waker().clone());
                 thread::spawn(move || {
+                    // No wait of the test's: this is the timer, and handlers that await timers are what is tested.
                     thread::sleep(time);
                     woken.store(true, Ordering::Release);
                     waker.wake();
@@ -163,7 +163,7 @@ fn thread_sleep(time: Duration) -> Sleep {
 }
 
 fn tokio_sleep(time: Duration) -> Sleep {
-    // Panics outside of tokio: this is what `around_workers` is for.
+    // The timer that the handlers await. Panics outside of tokio: this is what `around_workers` is for.
     Box::pin(async move { tokio::time::sleep(time).await })
 }
 
@@ -255,6 +255,7 @@ fn beside_a_timer<F: Future<Output = ()>>(hot: impl FnOnce(Hot) -> F) {
     tokio::task::LocalSet::new().block_on(&runtime, async move {
         let timer = tokio::task::spawn_local(async move {
             for _ in 0..10 {
+                // The timer that is to fire beside the hot loop, which ends when it has, or at a deadline.
                 tokio::time::sleep(Duration::from_millis(10)).await;
                 counter.set(counter.get() + 1);
             }

@@ -1,16 +1,27 @@
 //! The end of a bus: phases, deadline, report, and nothing left behind (S1 to S4).
 
+#[path = "support/eventually.rs"]
+mod eventually;
 #[path = "support/kinds.rs"]
 mod kinds;
+#[path = "support/poll_once.rs"]
+mod poll_once;
 mod support;
+#[path = "support/threads.rs"]
+mod threads;
+#[path = "support/yield_once.rs"]
+mod yield_once;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use kinds::{KINDS, Kind, threads_named};
-use support::{PATIENCE, eventually, watchdog};
+use eventually::eventually;
+use kinds::{KINDS, Kind};
+use poll_once::poll_once;
+use support::{PATIENCE, watchdog};
+use threads::threads_named;
 use trolleybus::{DeliveryMode, EventBus, SubscribeError, SubscriptionKind};
 
 fn bus(threads: &str, workers: usize) -> EventBus {
@@ -313,7 +324,7 @@ fn s4_dropping_the_bus_leaves_no_thread() {
         (0..round % 20).for_each(|number| drop(bus.publish("n", number).expect("publish")));
         // A timer thread, too.
         let mut expect = bus.expect::<u32>("never", PATIENCE).expect("subscribe");
-        assert!(kinds::poll_once(&mut expect).is_pending());
+        assert!(poll_once(&mut expect).is_pending());
         drop(bus);
         eventually("its threads end", || threads_named("s4-drop") == 0);
         assert!(expect.wait().is_err());

@@ -5,12 +5,23 @@
 //! process's: run them with `--nocapture` to see the figures.
 #![cfg(target_os = "linux")]
 
+#[path = "support/env.rs"]
+mod env;
+#[path = "support/eventually.rs"]
+mod eventually;
+#[path = "support/signs.rs"]
+mod signs;
 mod support;
+#[path = "support/threads.rs"]
+mod threads;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use support::{Guard, eventually, number_from_env, watchdog};
+use env::number_from_env;
+use eventually::eventually;
+use support::{Guard, watchdog};
+use threads::threads_named;
 use trolleybus::{DeliveryMode, EventBus};
 
 /// One at a time.
@@ -18,7 +29,11 @@ static ALONE: Mutex<()> = Mutex::new(());
 
 fn alone(name: &str) -> (MutexGuard<'static, ()>, Guard) {
     let turn = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    (turn, watchdog(name))
+    let guard = watchdog(name);
+    guard.report("the process", || {
+        format!("{} KiB, {} threads of buses", resident_kib(), threads_named("trolleybus"))
+    });
+    (turn, guard)
 }
 
 fn turns(number: u64) -> u64 {
@@ -34,13 +49,6 @@ fn resident_kib() -> u64 {
 
 fn entries(folder: &str) -> usize {
     std::fs::read_dir(folder).expect("a folder of the process").count()
-}
-
-/// Threads of buses: those of the test runner come and go as they please.
-fn bus_threads() -> usize {
-    let tasks = std::fs::read_dir("/proc/self/task").expect("the threads");
-    let names = tasks.flatten().filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
-    names.filter(|name| name.starts_with("trolleybus")).count()
 }
 
 /// More topics than any table remembers.
@@ -135,7 +143,7 @@ fn one_life(turn: u64) {
 fn s4_buses_that_come_and_go_leave_no_thread_and_no_descriptor() {
     let (_alone, guard) = alone("s4 threads");
     one_life(0);
-    eventually("the threads of the first bus end", || bus_threads() == 0);
+    eventually("the threads of the first bus end", || threads_named("trolleybus") == 0);
     let descriptors = entries("/proc/self/fd");
     for turn in 0..turns(1_000) {
         one_life(turn);
@@ -143,7 +151,7 @@ fn s4_buses_that_come_and_go_leave_no_thread_and_no_descriptor() {
             guard.alive();
         }
     }
-    eventually("no thread is left", || bus_threads() == 0);
+    eventually("no thread is left", || threads_named("trolleybus") == 0);
     assert_eq!(entries("/proc/self/fd"), descriptors, "file descriptors");
 }
 

@@ -6,6 +6,8 @@
 
 #[path = "state_machine/compare.rs"]
 mod compare;
+#[path = "support/env.rs"]
+mod env;
 #[path = "state_machine/held.rs"]
 mod held;
 #[path = "state_machine/model.rs"]
@@ -13,11 +15,15 @@ mod model;
 #[path = "state_machine/ops.rs"]
 mod ops;
 #[path = "support/oracle.rs"]
-#[allow(dead_code)]
 mod oracle;
+#[path = "state_machine/publish.rs"]
+mod publish;
 #[path = "state_machine/records.rs"]
 mod records;
-#[path = "support/mod.rs"]
+#[path = "support/signs.rs"]
+mod signs;
+#[path = "state_machine/subscribe.rs"]
+mod subscribe;
 mod support;
 #[path = "state_machine/system.rs"]
 mod system;
@@ -25,17 +31,15 @@ mod system;
 use std::cell::Cell;
 use std::time::Instant;
 
+use env::number_from_env;
 use proptest::test_runner::{Config, FileFailurePersistence, TestError, TestRunner};
 
 /// How many lives of a bus are tried unless `TROLLEYBUS_CASES` says otherwise.
-const CASES: u32 = 256;
+const CASES: u64 = 256;
 
 #[test]
 fn c3_receipts_ledgers_events_and_counts_are_those_of_the_model() {
-    let cases = match std::env::var("TROLLEYBUS_CASES") {
-        Ok(text) => text.parse().expect("TROLLEYBUS_CASES is a number"),
-        Err(_) => CASES,
-    };
+    let cases = u32::try_from(number_from_env("TROLLEYBUS_CASES", CASES)).expect("not so many cases");
     // A failing case is kept there, and is the first that the next run tries.
     let kept = FileFailurePersistence::Direct("tests/state_machine.proptest-regressions");
     let config = Config {
@@ -49,6 +53,8 @@ fn c3_receipts_ledgers_events_and_counts_are_those_of_the_model() {
     let (steps, start) = (Cell::new(0_u64), Instant::now());
     let result = TestRunner::new(config).run(&ops::life(), |life| {
         watchdog.alive();
+        let tried = life.clone();
+        watchdog.report("the life", move || format!("{tried:#?}"));
         let mut system = system::System::new();
         for op in &life {
             system.step(op);

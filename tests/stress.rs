@@ -15,20 +15,32 @@
 
 #[path = "stress/churn.rs"]
 mod churn;
+#[path = "support/env.rs"]
+mod env;
+#[path = "support/eventually.rs"]
+mod eventually;
 #[path = "stress/publishers.rs"]
 mod publishers;
+#[path = "support/random.rs"]
+mod random;
 #[path = "stress/round.rs"]
 mod round;
 #[path = "stress/sampler.rs"]
 mod sampler;
+#[path = "support/signs.rs"]
+mod signs;
 #[path = "stress/subscriptions.rs"]
 mod subscriptions;
 mod support;
 #[path = "stress/tracker.rs"]
 mod tracker;
+#[path = "support/yield_once.rs"]
+mod yield_once;
 
+use env::number_from_env;
+use random::{Rng, replay, seed};
 use round::{Account, Shape};
-use support::{Rng, number_from_env, replay, seed, watchdog};
+use support::watchdog;
 
 /// So that a plain `cargo test` stays quick.
 const DELIVERIES: u64 = 200_000;

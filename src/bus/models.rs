@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use loom::thread::spawn;
+use loom::thread::{JoinHandle, spawn};
 
 use super::{EventBus, Shutdown, ShutdownReport};
 use crate::dispatch::Slot;
@@ -27,6 +27,12 @@ fn publish(bus: &EventBus, drops: &Figure) -> Option<u64> {
     let receipt = bus.publish_local("t", drops.payload(1)).ok()?;
     assert_eq!(receipt.queued(), receipt.matched());
     Some(receipt.queued() as u64)
+}
+
+/// Does so in another thread.
+fn publisher(bus: &EventBus, drops: &Figure) -> JoinHandle<Option<u64>> {
+    let (bus, drops) = (bus.clone(), drops.clone());
+    spawn(move || publish(&bus, &drops))
 }
 
 fn poll(shutdown: &mut Shutdown, waker: &Waker) -> Poll<ShutdownReport> {
@@ -66,10 +72,7 @@ fn s2_a_publish_against_a_shutdown_without_time() {
         let drops = Figure::default();
         let bus = EventBus::new();
         let (receiver, slot) = receiver(&bus);
-        let publisher = {
-            let (bus, drops) = (bus.clone(), drops.clone());
-            spawn(move || publish(&bus, &drops))
-        };
+        let publisher = publisher(&bus, &drops);
         let report = bus.shutdown(Duration::ZERO).wait();
         let accepted = publisher.join().expect("publisher").unwrap_or(0);
         assert_eq!(drops.get(), 1, "the bus keeps a payload");
@@ -90,10 +93,7 @@ fn s2_a_publish_against_a_drain() {
         let drops = Figure::default();
         let bus = EventBus::new();
         let (mut receiver, slot) = receiver(&bus);
-        let publisher = {
-            let (bus, drops) = (bus.clone(), drops.clone());
-            spawn(move || publish(&bus, &drops))
-        };
+        let publisher = publisher(&bus, &drops);
         let (woken, waker) = waker();
         let mut shutdown = bus.shutdown(Duration::MAX);
         let first = poll(&mut shutdown, &waker);

@@ -6,10 +6,11 @@ use trolleybus::{
 };
 
 use super::ops::{MAX_RAW, TOPICS};
+use super::publish::Told;
 use super::records::{
     Book, CANCELLED, Drops, FULL, Outcome, Paper, Refused, Report, SHUTDOWN, Seen, TIMEOUT,
 };
-use super::system::{System, Told};
+use super::system::System;
 
 impl System {
     pub(super) fn number_of(&self, id: SubscriptionId) -> usize {
@@ -256,18 +257,4 @@ fn book(ledger: &Ledger) -> Book {
         filtered: ledger.filtered,
         skipped: ledger.skipped,
     }
-}
-
-/// Adds the receipt of one more event of a batch.
-pub(super) fn add(total: &mut Paper, one: &Paper) {
-    total.matched += one.matched;
-    total.delivered += one.delivered;
-    total.queued += one.queued;
-    total.failed += one.failed;
-    total.filtered += one.filtered;
-    total.skipped += one.skipped;
-    for (sum, part) in total.dropped.iter_mut().zip(one.dropped) {
-        *sum += part;
-    }
-    total.problems.extend(one.problems.iter().copied());
 }

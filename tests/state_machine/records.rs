@@ -100,6 +100,22 @@ pub(crate) struct Paper {
     pub(crate) problems: Vec<(usize, Option<usize>)>,
 }
 
+impl Paper {
+    /// Adds the receipt of one more event of a batch.
+    pub(crate) fn add(&mut self, one: &Self) {
+        self.matched += one.matched;
+        self.delivered += one.delivered;
+        self.queued += one.queued;
+        self.failed += one.failed;
+        self.filtered += one.filtered;
+        self.skipped += one.skipped;
+        for (sum, part) in self.dropped.iter_mut().zip(one.dropped) {
+            *sum += part;
+        }
+        self.problems.extend(one.problems.iter().copied());
+    }
+}
+
 /// What a completion says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Outcome {

@@ -1,41 +1,19 @@
 //! The bus itself, asked the same things as the model, with everything that it says compared.
 
-use std::future::Future;
-use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use serde::Serialize;
-use trolleybus::{
-    DeliveryMode, EventBus, HandlerError, Observer, PublishError, PublishRefusal, Publisher, Raw, Receipt,
-    Receiver, Subscribe, SubscribeError, Subscription, SubscriptionId, TryRecvError, WeakEventBus,
-};
+use trolleybus::{EventBus, Observer, Publisher, Subscription, SubscriptionId, TryRecvError, WeakEventBus};
 
-use super::compare::add;
-use super::held::{Held, Look, Other, seen};
+use super::held::Held;
 use super::model::Model;
-use super::ops::{Extras, How, Kind, MAX_RAW, Mode, Op, PATTERNS, Spec, TOPICS, Want, What};
-use super::records::{Book, CANCELLED, Paper, Patience, Payload, Received, Report, Seen};
+use super::ops::{MAX_RAW, Op, TOPICS};
+use super::records::{Book, CANCELLED, Received, Report, Seen};
 
 /// Hears of failures, which would otherwise go to standard error.
 struct Deaf;
 
 impl Observer for Deaf {}
-
-/// Remembers that it was woken.
-#[derive(Default)]
-struct Woken(AtomicBool);
-
-impl Wake for Woken {
-    fn wake(self: Arc<Self>) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-/// What a publish of any type came to; `None` if it was given up while it waited.
-pub(crate) type Told = Option<Result<Receipt, PublishRefusal>>;
 
 /// A bus beside its model.
 pub(crate) struct System {
@@ -148,254 +126,6 @@ impl System {
         self.compare();
     }
 
-    fn subscribe(&mut self, spec: &Spec) {
-        let Some(bus) = self.buses.first().cloned() else { return };
-        let group = (!self.model.closed).then(|| spec.group.map(|group| self.model.group_name(group)));
-        let patterns = spec.patterns.iter().map(|pattern| PATTERNS[*pattern]);
-        let made = match (spec.want, patterns.len()) {
-            (Want::Any, 1) => {
-                self.make(bus.subscribe_any(PATTERNS[spec.patterns[0]]), spec, group, Held::Any)
-            }
-            (Want::Any, _) => self.make(bus.subscribe_any_many(patterns), spec, group, Held::Any),
-            (Want::Number, 1) => {
-                self.make(bus.subscribe::<u32>(PATTERNS[spec.patterns[0]]), spec, group, Held::Number)
-            }
-            (Want::Number, _) => self.make(bus.subscribe_many::<u32, _>(patterns), spec, group, Held::Number),
-            (Want::Text, _) => self.make(bus.subscribe_many::<String, _>(patterns), spec, group, Held::Text),
-        };
-        let expected = self.model.subscribe(spec);
-        match made {
-            Ok(held) => {
-                assert!(expected, "a closed bus took a subscription");
-                let handle = held.subscription().expect("just made");
-                assert_eq!(handle.name(), spec.named.then_some("named"));
-                assert!(self.ids.last().is_none_or(|last| *last < handle.id()), "ids go up");
-                self.ids.push(handle.id());
-                self.held.push(held);
-            }
-            Err(error) => {
-                assert!(!expected, "refused: {error}");
-                assert!(matches!(error, SubscribeError::ShutDown), "{error:?}");
-            }
-        }
-    }
-
-    fn make<E: Look>(
-        &self,
-        builder: Subscribe<E>,
-        spec: &Spec,
-        group: Option<Option<String>>,
-        receiver: impl FnOnce(Receiver<E>) -> Held,
-    ) -> Result<Held, SubscribeError> {
-        let mode = match spec.mode {
-            Mode::Drop => DeliveryMode::Drop,
-            Mode::DropOldest => DeliveryMode::DropOldest,
-            Mode::Block => DeliveryMode::Block,
-            Mode::Timeout => DeliveryMode::Timeout(Duration::ZERO),
-            Mode::Patient => DeliveryMode::Timeout(Duration::MAX),
-        };
-        let mut builder = builder.capacity(spec.capacity).delivery(mode);
-        if spec.even {
-            builder = builder.filter(|event| event.seen().payload.is_even());
-        }
-        if let Some(events) = spec.take {
-            builder = if events == 1 { builder.once() } else { builder.take(events) };
-        }
-        if spec.named {
-            builder = builder.name("named");
-        }
-        if let Some(group) = group.flatten() {
-            builder = builder.group(group);
-        }
-        match spec.kind {
-            Kind::Receiver => builder.receiver().map(receiver),
-            Kind::Inline { fails } => {
-                let (log, number) = (Arc::clone(&self.log), self.held.len());
-                let handle = builder.handle_inline(move |event| {
-                    let seen = event.seen();
-                    let failed = fails && seen.payload.fails();
-                    log.lock().expect("lock").push((number, seen));
-                    if failed { Err(HandlerError::new("a third event")) } else { Ok(()) }
-                });
-                handle.map(Held::Handle)
-            }
-        }
-    }
-
-    fn publish(&mut self, topic: usize, what: What, how: How, extras: Option<Extras>) {
-        let name = Model::topic(topic);
-        self.number += 1;
-        let payload = Model::payload(what, self.number);
-        let blocks = self.model.might_block(name);
-        let by_handle = matches!(payload, Payload::Number(_) | Payload::Text(_));
-        let mut how = match how {
-            How::Plain if blocks => How::Deadline,
-            How::Handle if !by_handle => How::Try,
-            how => how,
-        };
-        // What has no event builder, or no such face of it.
-        if matches!(what, What::Raw(_) | What::Other) && how != How::Deadline {
-            how = if blocks { How::Deadline } else { How::Plain };
-        }
-        if self.buses.is_empty() && how != How::Handle {
-            return;
-        }
-        let extras = match how {
-            How::Deadline => Some(extras.unwrap_or(Extras { key: false, meta: false, completion: false })),
-            How::Handle => None,
-            _ => extras,
-        };
-        if how == How::Handle && self.publishers[topic].is_none() {
-            let Some(bus) = self.buses.first() else { return };
-            let numbers = bus.publisher::<u32>(name).expect("a topic");
-            let texts = bus.publisher::<String>(name).expect("a topic");
-            assert_eq!(numbers.topic().as_str(), name);
-            self.publishers[topic] = Some((numbers, texts));
-        }
-        let patience = match how {
-            How::Plain => Patience::Wait,
-            How::Handle if !blocks => Patience::Wait,
-            How::Try | How::Handle => Patience::Never,
-            How::Deadline => Patience::Zero,
-            How::PollOnce => Patience::Abandoned,
-        };
-        let with = |wanted: fn(&Extras) -> bool| extras.as_ref().is_some_and(wanted);
-        let event = seen(
-            name,
-            payload.clone(),
-            with(|extras| extras.key).then_some("key"),
-            with(|extras| extras.meta).then_some("value"),
-        );
-        let before = self.model.total();
-        let expected = self.model.publish(self.number, &event, with(|extras| extras.completion), patience);
-        let told = match (what, payload) {
-            (_, Payload::Number(number)) => self.tell(topic, number, how, blocks, extras, |pair| &pair.0),
-            (What::Literal, _) if how == How::Plain && extras.is_none() => {
-                Some(self.buses[0].publish(name, "literal").map_err(|error| {
-                    assert_eq!(*error.payload(), "literal");
-                    error.refusal().clone()
-                }))
-            }
-            (_, Payload::Text(text)) => self.tell(topic, text, how, blocks, extras, |pair| &pair.1),
-            (_, Payload::Raw(len)) => {
-                let raw = Raw::from(vec![b'r'; len]);
-                Some(match extras {
-                    Some(extras) => refusal(self.build(name, raw, extras, how).publish_local()),
-                    None => refusal(self.buses[0].publish_raw(name, raw)),
-                })
-            }
-            (_, Payload::Other(number)) => Some(match extras {
-                Some(extras) => refusal(self.build(name, Other(number), extras, how).publish()),
-                None => refusal(self.buses[0].publish_local(name, Other(number))),
-            }),
-        };
-        self.compare_told(told, expected, &before);
-    }
-
-    /// Publishes a number or a text, which have all the faces.
-    fn tell<T: Serialize + Clone + PartialEq + std::fmt::Debug + Send + Sync + Unpin + 'static>(
-        &self,
-        topic: usize,
-        payload: T,
-        how: How,
-        blocks: bool,
-        extras: Option<Extras>,
-        publisher: impl Fn(&(Publisher<u32>, Publisher<String>)) -> &dyn std::any::Any,
-    ) -> Told {
-        let name = Model::topic(topic);
-        let given = payload.clone();
-        let told = match (how, extras) {
-            (How::Handle, _) => {
-                let pair = self.publishers[topic].as_ref().expect("made before");
-                let publisher = publisher(pair).downcast_ref::<Publisher<T>>().expect("of this type");
-                if blocks { publisher.try_publish(payload) } else { publisher.publish(payload) }
-            }
-            (How::PollOnce, extras) => {
-                let future = match extras {
-                    Some(extras) => self.build(name, payload, extras, how).publish_async(),
-                    None => self.buses[0].publish_async(name, payload),
-                };
-                let woken = Arc::new(Woken::default());
-                let (waker, mut future) = (Waker::from(Arc::clone(&woken)), pin!(future));
-                loop {
-                    match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-                        Poll::Ready(result) => break result,
-                        // It only gave way, as it does now and then.
-                        Poll::Pending if woken.0.swap(false, Ordering::Relaxed) => {}
-                        Poll::Pending => return None,
-                    }
-                }
-            }
-            (How::Plain, None) => self.buses[0].publish(name, payload),
-            (How::Try, None) => self.buses[0].try_publish(name, payload),
-            (How::Try, Some(extras)) => self.build(name, payload, extras, how).try_publish(),
-            (How::Plain | How::Deadline, extras) => {
-                self.build(name, payload, extras.expect("for the builder"), how).publish()
-            }
-        };
-        Some(told.map_err(|error| {
-            assert_eq!(*error.payload(), given, "the payload comes back");
-            error.refusal().clone()
-        }))
-    }
-
-    fn build<T: Send + Sync + 'static>(
-        &self,
-        name: &str,
-        payload: T,
-        extras: Extras,
-        how: How,
-    ) -> trolleybus::EventBuilder<T> {
-        let mut event = self.buses[0].event(name, payload);
-        if extras.key {
-            event = event.key("key");
-        }
-        if extras.meta {
-            event = event.meta("m", "first").meta("m", "value");
-        }
-        if extras.completion {
-            let (outcomes, number) = (Arc::clone(&self.outcomes), self.number);
-            event = event.on_complete(move |outcome| outcomes.lock().expect("lock").push((number, outcome)));
-        }
-        if how == How::Deadline { event.deadline(Duration::ZERO) } else { event }
-    }
-
-    fn batch(&mut self, topic: usize, events: u32) {
-        let name = Model::topic(topic);
-        let Some(bus) = self.buses.first() else { return };
-        let publisher = bus.publisher::<u32>(name).expect("a topic");
-        // What it would wait for can change with each event: then one event each.
-        let queues = self.model.matching(name).into_iter().any(|sub| {
-            let spec = &self.model.subs[sub].spec;
-            spec.kind == Kind::Receiver && matches!(spec.mode, Mode::Block | Mode::Patient)
-        });
-        let batches = if queues { vec![1; events as usize] } else { vec![events] };
-        for events in batches {
-            let before = self.model.total();
-            let might_block = self.model.might_block(name);
-            let numbers: Vec<u32> = (1..=events).map(|n| self.number + n).collect();
-            self.number += events;
-            let mut expected = Ok((Paper::default(), true));
-            for number in &numbers {
-                let event = seen(name, Payload::Number(*number), None, None);
-                let patience = if might_block { Patience::Never } else { Patience::Wait };
-                match self.model.publish(*number, &event, false, patience) {
-                    Ok((paper, _)) => add(&mut expected.as_mut().expect("none was refused").0, &paper),
-                    Err(refused) => {
-                        expected = Err(refused);
-                        break;
-                    }
-                }
-            }
-            let told = if might_block {
-                refusal(publisher.try_publish(numbers[0]))
-            } else {
-                refusal(publisher.publish_batch(numbers))
-            };
-            self.compare_told(Some(told), expected, &before);
-        }
-    }
-
     fn receive(&mut self, which: usize, most: usize) {
         let Some(sub) = self.pick(which, |held| held.len().is_some()) else { return };
         for _ in 0..most {
@@ -447,8 +177,4 @@ impl System {
             assert!(total.is_balanced() && total.queued == 0 && total.running == 0, "{total:?}");
         }
     }
-}
-
-fn refusal<T>(result: Result<Receipt, PublishError<T>>) -> Result<Receipt, PublishRefusal> {
-    result.map_err(|error| error.refusal().clone())
 }

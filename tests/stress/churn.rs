@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use trolleybus::EventBus;
 
+use crate::random::Rng;
 use crate::subscriptions::{Elsewhere, Kind, MODES, Made, Plan};
-use crate::support::{PATIENCE, Rng};
+use crate::support::PATIENCE;
 use crate::tracker::{Field, Tracker, Wants};
 
 /// What one churning thread did.

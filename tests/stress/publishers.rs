@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use trolleybus::{DropReason, EventBus, Publisher, Receipt};
 
-use crate::support::Rng;
+use crate::random::Rng;
 use crate::tracker::Field;
 
 /// How a publisher publishes.

@@ -8,10 +8,12 @@ use std::time::{Duration, Instant};
 use trolleybus::{DeliveryMode, DropReason, Dropped, EventBus, HandledDelivery, Ledger, Observer};
 
 use crate::churn::{Churned, churn};
+use crate::eventually::eventually;
 use crate::publishers::{Receipts, Way, publish_all};
+use crate::random::Rng;
 use crate::sampler::Sampler;
 use crate::subscriptions::{Elsewhere, Kind, Lasting, MODES, Plan};
-use crate::support::{Guard, PATIENCE, Rng, eventually};
+use crate::support::{Guard, PATIENCE};
 use crate::tracker::{Field, Wants};
 
 /// How many subscriptions last for the whole round, those in the group not counted.
@@ -208,7 +210,7 @@ pub(crate) fn run(shape: &Shape, rng: &mut Rng, guard: &Guard) -> Account {
     let (receipts, churned) = std::thread::scope(|scope| {
         let churners: Vec<_> = (0..shape.churners)
             .map(|_| {
-                let rng = rng.fork();
+                let rng = Rng::new(rng.next());
                 scope.spawn(|| churn(&bus, &field, &elsewhere, &stop, shape.watched, rng))
             })
             .collect();
@@ -217,7 +219,7 @@ pub(crate) fn run(shape: &Shape, rng: &mut Rng, guard: &Guard) -> Account {
             .iter()
             .enumerate()
             .map(|(me, way)| {
-                let rng = rng.fork();
+                let rng = Rng::new(rng.next());
                 let (bus, field) = (&bus, &field);
                 scope.spawn(move || publish_all(bus, field, me, *way, rng))
             })

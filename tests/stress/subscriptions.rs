@@ -13,6 +13,7 @@ use trolleybus::{
 };
 
 use crate::tracker::{Field, Stamped, Tracker, Wants};
+use crate::yield_once::YieldOnce;
 
 /// The kinds of subscriptions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,7 +114,7 @@ impl Plan {
                     async move {
                         match event.sequence % 16 {
                             3 => Woken(Some(elsewhere)).await,
-                            7 => Again(false).await,
+                            7 => YieldOnce::default().await,
                             _ => {}
                         }
                         tracker.handle(&event)
@@ -219,21 +220,6 @@ impl Future for Woken {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Some(elsewhere) = self.0.take() else { return Poll::Ready(()) };
         elsewhere.0.send(cx.waker().clone()).expect("the thread runs as long as there is a sender");
-        Poll::Pending
-    }
-}
-
-/// Pending once, and woken while it is polled.
-struct Again(bool);
-
-impl Future for Again {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if std::mem::replace(&mut self.0, true) {
-            return Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
         Poll::Pending
     }
 }

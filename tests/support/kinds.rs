@@ -1,13 +1,10 @@
-//! The same handler as an inline, a pooled and an async one; threads counted by name.
+//! The same handler as an inline, a pooled and an async one.
 
-#![allow(dead_code)]
-
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 
 use trolleybus::{Delivery, Event, HandlerError, Subscribe, Subscription};
+
+use super::yield_once::YieldOnce;
 
 /// Who runs a handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,36 +51,4 @@ impl Kind {
         }
         .expect("subscribe")
     }
-}
-
-/// Pending once.
-#[derive(Default)]
-pub(crate) struct YieldOnce(bool);
-
-impl Future for YieldOnce {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if std::mem::replace(&mut self.0, true) {
-            return Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    }
-}
-
-/// Polls a future once, with a waker that wakes nobody.
-pub(crate) fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
-    Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
-}
-
-/// How many threads of this process have a name that begins so (the system cuts names at 15 bytes).
-pub(crate) fn threads_named(prefix: &str) -> usize {
-    std::fs::read_dir("/proc/self/task")
-        .expect("the threads of this process")
-        .flatten()
-        .filter(|task| {
-            std::fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name.starts_with(prefix))
-        })
-        .count()
 }

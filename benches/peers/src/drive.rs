@@ -17,11 +17,14 @@ pub trait Publish: Send {
 
 /// One subscriber that takes events itself.
 pub trait Receive: Send {
-    /// Takes and reads one event if there is one.
-    fn try_next(&mut self) -> bool;
-
     /// Takes and reads the next event, waiting for it as the contestant does.
     fn next(&mut self);
+}
+
+/// One that can also look whether there is an event, which not every contestant offers.
+pub trait TryReceive: Receive {
+    /// Takes and reads one event if there is one.
+    fn try_next(&mut self) -> bool;
 }
 
 /// One subscriber that is a task of a runtime.
@@ -37,7 +40,7 @@ const BURST: usize = 512;
 pub fn burst<P, R>(name: &str, (mut publisher, mut receivers): (P, Vec<R>)) -> Case
 where
     P: Publish + 'static,
-    R: Receive + 'static,
+    R: TryReceive + 'static,
 {
     let mut number = 0;
     Case::cpu(name, move |n| {
@@ -65,7 +68,7 @@ where
 pub fn two_cores<P, R>(name: &str, (mut publisher, mut receivers): (P, Vec<R>)) -> Case
 where
     P: Publish + 'static,
-    R: Receive + 'static,
+    R: TryReceive + 'static,
 {
     Case::wall(name, move |n| {
         let start = Barrier::new(2);
@@ -94,7 +97,7 @@ where
 }
 
 /// Takes `n` events from each receiver, up to 64 from one at a time; waits on the one that is most behind.
-fn serve<R: Receive>(receivers: &mut [R], n: usize) {
+fn serve<R: TryReceive>(receivers: &mut [R], n: usize) {
     const BATCH: usize = 64;
     let mut taken = vec![0; receivers.len()];
     let mut left = n * receivers.len();
@@ -154,7 +157,7 @@ where
 pub fn scan2<P, R>(name: &str, (mut publishers, mut receivers): (Vec<P>, Vec<R>)) -> Case
 where
     P: Publish + 'static,
-    R: Receive + 'static,
+    R: TryReceive + 'static,
 {
     Case::wall(name, move |n| {
         let share = n.div_ceil(publishers.len());

@@ -12,6 +12,10 @@
 mod drive;
 mod event;
 mod harness;
+#[cfg(feature = "memory")]
+#[expect(unsafe_code, reason = "an allocator that counts is an implementation of an unsafe trait")]
+#[path = "../../../tests/support/malloc.rs"]
+mod malloc;
 mod peers;
 mod probe;
 mod scenarios;

@@ -5,7 +5,7 @@
 
 use trolleybus::{DeliveryMode, Event, EventBus, Publisher, Receiver, Subscription};
 
-use crate::drive::{self, Publish, Receive};
+use crate::drive::{self, Publish, Receive, TryReceive};
 use crate::event::{CAPACITY, Payload, topic};
 use crate::harness::Case;
 use crate::probe::pin;
@@ -52,16 +52,18 @@ pub struct Queue(Receiver<Event<Payload>>);
 
 impl Receive for Queue {
     #[inline]
+    fn next(&mut self) {
+        self.0.recv().expect("the bus runs").read();
+    }
+}
+
+impl TryReceive for Queue {
+    #[inline]
     fn try_next(&mut self) -> bool {
         self.0.try_recv().is_ok_and(|event| {
             event.read();
             true
         })
-    }
-
-    #[inline]
-    fn next(&mut self) {
-        self.0.recv().expect("the bus runs").read();
     }
 }
 
@@ -246,13 +248,16 @@ pub fn latency(seen: &Seen) -> impl FnMut(u64) + Send + 'static {
     }
 }
 
-/// S5: subscriptions with a handler on a worker, all on one topic.
+/// S5: subscriptions with a handler on a worker, all on one topic. What a handler captures is the application's: this
+/// one captures nothing.
 #[cfg(feature = "memory")]
 pub fn pooled(subscribers: usize) -> (EventBus, Vec<Subscription>) {
     let bus = EventBus::builder().workers(1).build().expect("the settings are right");
-    let tally = Tally::new(1);
-    let subscription = |_| handlers(&bus, 1, &tally);
-    let kept = (0..subscribers).flat_map(subscription).collect();
+    let subscription = |_| {
+        let subscription = bus.subscribe::<Payload>(topic(MEASURED)).capacity(CAPACITY);
+        subscription.delivery(DeliveryMode::Block).handle(read).expect("the pattern is valid")
+    };
+    let kept = (0..subscribers).map(subscription).collect();
     (bus, kept)
 }
 

@@ -2,13 +2,13 @@
 
 use std::sync::{Arc, Weak};
 
-use loom::thread::spawn;
+use loom::thread::{JoinHandle, spawn};
 
 use super::support::{
     Bell, Figure, close_account, ends, publish, publish_to, serve, slot_in, spec, take_one,
 };
-use crate::dispatch::Roster;
 use crate::dispatch::slot::{DeliveryMode, Group, Slot};
+use crate::dispatch::{Receipt, Roster};
 use crate::event::DropReason;
 use crate::sync::atomic::AtomicU32;
 
@@ -32,6 +32,12 @@ fn full_group(drops: &Figure) -> [Arc<Slot>; 2] {
     members
 }
 
+/// Publishes to the members in another thread.
+fn publisher<T: Send + Sync + 'static>(members: &[Arc<Slot>; 2], payload: T) -> JoinHandle<Receipt> {
+    let members = members.clone();
+    spawn(move || publish_to(&members, payload, None))
+}
+
 /// Two publish to a group at a time: each event goes to one member, and each member gets one.
 ///
 /// Broken by a `next_turn` that loads and stores (both begin with the same member).
@@ -39,12 +45,9 @@ fn full_group(drops: &Figure) -> [Arc<Slot>; 2] {
 fn o4_two_publishers_to_a_group_take_turns() {
     loom::model(|| {
         let members = group(2, DeliveryMode::Drop);
-        let other = {
-            let members = members.clone();
-            spawn(move || publish_to(&members, 1_u64, None).queued())
-        };
+        let other = publisher(&members, 1_u64);
         let own = publish_to(&members, 2_u64, None).queued();
-        assert_eq!((own, other.join().expect("publisher")), (1, 1));
+        assert_eq!((own, other.join().expect("publisher").queued()), (1, 1));
         let [one, two] = members;
         let (mut handled, others) = (serve(&one), serve(&two));
         assert_eq!((handled.len(), others.len()), (1, 1));
@@ -65,10 +68,7 @@ fn c1_a_member_of_a_group_is_cancelled_against_an_offer() {
     loom::model(|| {
         let drops = Figure::default();
         let members = group(1, DeliveryMode::Drop);
-        let publisher = {
-            let (members, payload) = (members.clone(), drops.payload(1));
-            spawn(move || publish_to(&members, payload, None))
-        };
+        let publisher = publisher(&members, drops.payload(1));
         let [one, two] = members;
         one.cancel(DropReason::Cancelled);
         let receipt = publisher.join().expect("publisher");
@@ -89,10 +89,7 @@ fn c1_a_full_member_of_a_group_is_cancelled_against_an_offer() {
     loom::model(|| {
         let drops = Figure::default();
         let members = full_group(&drops);
-        let publisher = {
-            let (members, payload) = (members.clone(), drops.payload(1));
-            spawn(move || publish_to(&members, payload, None))
-        };
+        let publisher = publisher(&members, drops.payload(1));
         let [one, two] = members;
         one.cancel(DropReason::Cancelled);
         let receipt = publisher.join().expect("publisher");
@@ -116,10 +113,7 @@ fn c1_two_publishers_to_a_full_group_against_a_take() {
     loom::model(|| {
         let drops = Figure::default();
         let members = full_group(&drops);
-        let other = {
-            let (members, payload) = (members.clone(), drops.payload(1));
-            spawn(move || publish_to(&members, payload, None))
-        };
+        let other = publisher(&members, drops.payload(1));
         let taker = {
             let one = Arc::clone(&members[0]);
             spawn(move || take_one(&one))

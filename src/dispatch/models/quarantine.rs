@@ -6,7 +6,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use loom::thread::spawn;
+use loom::thread::{JoinHandle, spawn};
 
 use super::support::{Bell, Figure, close_account, ends, publish, slot_with, spec};
 use crate::dispatch::slot::{DeliveryMode, Slot};
@@ -43,17 +43,17 @@ fn panic_over(slot: &Arc<Slot>, event: &AnyEvent) {
     slot.run(event.head(), || Err(HandlerError::panicked(Box::new("oh"))));
 }
 
-/// Two lanes panic at a time, and two panics are the limit: the subscription is in quarantine.
-///
-/// Broken by a count that is loaded and stored (one panic is lost).
-#[test]
-fn p4_two_panics_at_a_time_are_two() {
-    loom::model(|| {
-        let (slot, [one, two], heard) = two_running(2);
-        let other = {
-            let slot = Arc::clone(&slot);
-            spawn(move || panic_over(&slot, &one))
-        };
+/// Does so in another lane.
+fn panicking_lane(slot: &Arc<Slot>, event: AnyEvent) -> JoinHandle<()> {
+    let slot = Arc::clone(slot);
+    spawn(move || panic_over(&slot, &event))
+}
+
+/// Two lanes panic at a time, and that is one quarantine.
+fn two_panics_are_one_quarantine(limit: u32) {
+    loom::model(move || {
+        let (slot, [one, two], heard) = two_running(limit);
+        let other = panicking_lane(&slot, one);
         panic_over(&slot, &two);
         other.join().expect("lane");
         assert!(slot.is_paused(), "a panic was lost");
@@ -62,23 +62,20 @@ fn p4_two_panics_at_a_time_are_two() {
     });
 }
 
+/// Two lanes panic at a time, and two panics are the limit: the subscription is in quarantine.
+///
+/// Broken by a count that is loaded and stored (one panic is lost).
+#[test]
+fn p4_two_panics_at_a_time_are_two() {
+    two_panics_are_one_quarantine(2);
+}
+
 /// Two lanes panic at a time, and one panic is the limit: the subscription is put into quarantine once.
 ///
 /// Broken by a pause whenever the limit is reached or passed (the second panic tells of it again).
 #[test]
 fn p4_a_panic_beyond_the_limit_is_no_second_quarantine() {
-    loom::model(|| {
-        let (slot, [one, two], heard) = two_running(1);
-        let other = {
-            let slot = Arc::clone(&slot);
-            spawn(move || panic_over(&slot, &one))
-        };
-        panic_over(&slot, &two);
-        other.join().expect("lane");
-        assert!(slot.is_paused());
-        assert_eq!(heard.get(), 1);
-        close_account(slot, 2, 2);
-    });
+    two_panics_are_one_quarantine(1);
 }
 
 /// A subscription is resumed while the panic happens that puts it into quarantine: it is in quarantine, or the
@@ -90,10 +87,7 @@ fn p4_a_panic_beyond_the_limit_is_no_second_quarantine() {
 fn p4_a_resume_against_the_last_panic() {
     loom::model(|| {
         let (slot, [one, two], heard) = two_running(1);
-        let other = {
-            let slot = Arc::clone(&slot);
-            spawn(move || panic_over(&slot, &one))
-        };
+        let other = panicking_lane(&slot, one);
         slot.resume();
         other.join().expect("lane");
         assert_eq!(heard.get(), 1);

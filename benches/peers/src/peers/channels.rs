@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::drive::{Publish, Receive};
+use crate::drive::{Publish, Receive, TryReceive};
 use crate::event::{CAPACITY, Event, topic};
 
 /// The publishing side: one sender per subscriber.
@@ -31,17 +31,19 @@ macro_rules! channel {
 
         impl Receive for Queue<$receiver> {
             #[inline]
+            fn next(&mut self) {
+                self.0.recv().expect("the sender lives").read();
+            }
+        }
+
+        impl TryReceive for Queue<$receiver> {
+            #[inline]
             fn try_next(&mut self) -> bool {
                 let event: Option<Arc<Event>> = $try_recv(&self.0);
                 event.is_some_and(|event| {
                     event.read();
                     true
                 })
-            }
-
-            #[inline]
-            fn next(&mut self) {
-                self.0.recv().expect("the sender lives").read();
             }
         }
 

@@ -36,7 +36,7 @@ impl Publish for Publisher {
     }
 }
 
-/// One subscriber.
+/// One subscriber: it can only wait.
 pub struct Reader {
     subscriber: Subscriber<Event>,
     number: usize,
@@ -44,10 +44,6 @@ pub struct Reader {
 }
 
 impl Receive for Reader {
-    fn try_next(&mut self) -> bool {
-        unimplemented!("eventador can only wait")
-    }
-
     #[inline]
     fn next(&mut self) {
         self.subscriber.recv().read();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::drive::{Listen, Publish, Receive};
+use crate::drive::{Listen, Publish, Receive, TryReceive};
 use crate::event::{CAPACITY, Event, topic};
 
 /// Publishes into async-broadcast.
@@ -30,16 +30,18 @@ pub struct AsyncReader(async_broadcast::Receiver<Arc<Event>>);
 
 impl Receive for AsyncReader {
     #[inline]
+    fn next(&mut self) {
+        self.0.recv_blocking().expect("the sender lives").read();
+    }
+}
+
+impl TryReceive for AsyncReader {
+    #[inline]
     fn try_next(&mut self) -> bool {
         self.0.try_recv().is_ok_and(|event| {
             event.read();
             true
         })
-    }
-
-    #[inline]
-    fn next(&mut self) {
-        self.0.recv_blocking().expect("the sender lives").read();
     }
 }
 
@@ -77,16 +79,18 @@ pub struct SingleReader(bus::BusReader<Arc<Event>>);
 
 impl Receive for SingleReader {
     #[inline]
+    fn next(&mut self) {
+        self.0.recv().expect("the sender lives").read();
+    }
+}
+
+impl TryReceive for SingleReader {
+    #[inline]
     fn try_next(&mut self) -> bool {
         self.0.try_recv().is_ok_and(|event| {
             event.read();
             true
         })
-    }
-
-    #[inline]
-    fn next(&mut self) {
-        self.0.recv().expect("the sender lives").read();
     }
 }
 
@@ -119,6 +123,15 @@ pub struct SharedReader(Poller);
 
 impl Receive for SharedReader {
     #[inline]
+    fn next(&mut self) {
+        while !self.try_next() {
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl TryReceive for SharedReader {
+    #[inline]
     fn try_next(&mut self) -> bool {
         match self.0.take(1) {
             Ok(mut events) => (&mut events).fold(false, |_, event| {
@@ -126,13 +139,6 @@ impl Receive for SharedReader {
                 true
             }),
             Err(_) => false,
-        }
-    }
-
-    #[inline]
-    fn next(&mut self) {
-        while !self.try_next() {
-            std::thread::yield_now();
         }
     }
 }

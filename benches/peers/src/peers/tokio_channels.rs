@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::{broadcast, mpsc};
 
-use crate::drive::{Listen, Publish, Receive};
+use crate::drive::{Listen, Publish, Receive, TryReceive};
 use crate::event::{CAPACITY, Event, topic};
 
 /// Publishes into one mpsc per subscriber.
@@ -45,16 +45,18 @@ pub struct Queue(mpsc::Receiver<Arc<Event>>);
 
 impl Receive for Queue {
     #[inline]
+    fn next(&mut self) {
+        self.0.blocking_recv().expect("the sender lives").read();
+    }
+}
+
+impl TryReceive for Queue {
+    #[inline]
     fn try_next(&mut self) -> bool {
         self.0.try_recv().is_ok_and(|event| {
             event.read();
             true
         })
-    }
-
-    #[inline]
-    fn next(&mut self) {
-        self.0.blocking_recv().expect("the sender lives").read();
     }
 }
 
@@ -103,6 +105,13 @@ pub struct Reader(broadcast::Receiver<Arc<Event>>);
 
 impl Receive for Reader {
     #[inline]
+    fn next(&mut self) {
+        self.0.blocking_recv().expect("broadcast lost no event").read();
+    }
+}
+
+impl TryReceive for Reader {
+    #[inline]
     fn try_next(&mut self) -> bool {
         match self.0.try_recv() {
             Ok(event) => {
@@ -112,11 +121,6 @@ impl Receive for Reader {
             Err(broadcast::error::TryRecvError::Empty) => false,
             Err(error) => panic!("broadcast lost events: {error}"),
         }
-    }
-
-    #[inline]
-    fn next(&mut self) {
-        self.0.blocking_recv().expect("broadcast lost no event").read();
     }
 }
 

@@ -16,11 +16,10 @@ pub use counted::run;
 
 #[cfg(feature = "memory")]
 mod counted {
-    use allocation_counter::{AllocationInfo, measure};
-
     use super::{Harness, Table};
-    use crate::drive::{Publish, Receive};
+    use crate::drive::{Publish, TryReceive};
     use crate::event::CAPACITY;
+    use crate::malloc::tally;
     use crate::peers::channels::{self, one};
     use crate::peers::{rings, tokio_channels};
     use crate::table::Absolute;
@@ -33,17 +32,21 @@ mod counted {
     /// Bytes of one that has queued 1024 events, without the events.
     const FULL: f64 = 9.5 * 1024.0;
 
-    /// What the allocator holds for the blocks: each costs a head of eight bytes and is rounded to sixteen.
-    fn held(info: &AllocationInfo) -> f64 {
-        if info.count_current == 1 {
-            return rounded(info.bytes_current) as f64;
-        }
-        // The sum does not say how each block was rounded; sixteen bytes each is the most it can be.
-        (info.bytes_current + 16 * info.count_current) as f64
+    /// What this thread holds more than before. Bytes are what glibc's malloc takes: for a request of n bytes
+    /// `max(32, (n + 8 + 15) & !15)`, its head included.
+    struct Held {
+        bytes: f64,
+        blocks: f64,
     }
 
-    fn rounded(bytes: i64) -> i64 {
-        ((bytes + 8 + 15) / 16 * 16).max(32)
+    /// Calls `make` and weighs what is left of that, its result included.
+    fn weigh<T>(make: impl FnOnce() -> T) -> (T, Held) {
+        let before = tally();
+        let made = make();
+        let after = tally();
+        let held =
+            Held { bytes: (after.held - before.held) as f64, blocks: (after.blocks - before.blocks) as f64 };
+        (made, held)
     }
 
     struct Figures {
@@ -53,49 +56,41 @@ mod counted {
     }
 
     /// Opens `MANY` subscribers, then fills their queues.
-    fn queues<P: Publish, R: Receive>(open: impl Fn(usize) -> (P, Vec<R>)) -> Figures {
-        // What the first subscriber costs once is not part of the figure, nor what the thread keeps for itself.
-        drop(open(1));
-        let (mut few, mut more) = (None, None);
-        let first = measure(|| few = Some(open(1)));
-        let all = measure(|| more = Some(open(MANY + 1)));
-        let (Some((mut lone, mut single)), Some((mut publisher, mut receivers))) = (few, more) else {
-            unreachable!("both closures ran")
+    fn queues<P: Publish, R: TryReceive>(open: impl Fn(usize) -> (P, Vec<R>)) -> Figures {
+        let ((mut publisher, mut receivers), subscriber) = further(&open);
+        let (mut lone, mut single) = open(1);
+        let event = event_of(&mut lone, &mut single).bytes;
+        let mut publish = |events: std::ops::Range<usize>| {
+            let count = events.len() as f64;
+            let ((), held) = weigh(|| events.for_each(|i| publisher.publish(i as u64)));
+            (held.bytes - count * event) / (MANY + 1) as f64
         };
-        let idle = (held(&all) - held(&first)) / MANY as f64;
-        let event = event_of(&mut lone, &mut single);
-        let per = |info: &AllocationInfo, events: i64| {
-            let rest = AllocationInfo {
-                bytes_current: info.bytes_current - events * event.bytes_current,
-                count_current: info.count_current - events * event.count_current,
-                ..AllocationInfo::default()
-            };
-            held(&rest) / (MANY + 1) as f64
-        };
-        let one = measure(|| publisher.publish(0));
-        let rest = measure(|| (1..CAPACITY).for_each(|i| publisher.publish(i as u64)));
-        let (first_push, all_pushes) = (per(&one, 1), per(&rest, CAPACITY as i64 - 1));
+        let one = subscriber.bytes + publish(0..1);
+        let full = one + publish(1..CAPACITY);
         receivers.iter_mut().for_each(|receiver| while receiver.try_next() {});
-        Figures { idle, one: idle + first_push, full: idle + first_push + all_pushes }
+        Figures { idle: subscriber.bytes, one, full }
     }
 
-    /// What a further subscriber takes that has nothing to drain; the second figure is its number of blocks.
-    fn subscribed<T>(open: impl Fn(usize) -> T) -> (f64, f64) {
+    /// Opens `MANY` subscribers and one, and says what each of the many takes, without its handle: that lies where the
+    /// application keeps it.
+    fn further<P, H>(open: impl Fn(usize) -> (P, Vec<H>)) -> ((P, Vec<H>), Held) {
+        // What the first subscriber costs once is not part of the figure, nor what the thread keeps for itself.
         drop(open(1));
-        let (mut few, mut more) = (None, None);
-        let first = measure(|| few = Some(open(1)));
-        let all = measure(|| more = Some(open(MANY + 1)));
-        let blocks = (all.count_current - first.count_current) as f64 / MANY as f64;
-        ((held(&all) - held(&first)) / MANY as f64, blocks)
+        let (lone, first) = weigh(|| open(1));
+        let (opened, all) = weigh(|| open(MANY + 1));
+        drop(lone);
+        let each = |all: f64, first: f64| (all - first) / MANY as f64;
+        let bytes = each(all.bytes, first.bytes) - size_of::<H>() as f64;
+        (opened, Held { bytes, blocks: each(all.blocks, first.blocks) })
     }
 
     /// What one queued event takes where the queue exists already.
-    fn event_of<P: Publish, R: Receive>(publisher: &mut P, receivers: &mut [R]) -> AllocationInfo {
+    fn event_of<P: Publish, R: TryReceive>(publisher: &mut P, receivers: &mut [R]) -> Held {
         for i in 0..2 * CAPACITY as u64 {
             publisher.publish(i);
             receivers.iter_mut().for_each(|receiver| while receiver.try_next() {});
         }
-        measure(|| publisher.publish(0))
+        weigh(|| publisher.publish(0)).1
     }
 
     fn line<'a>(
@@ -131,12 +126,12 @@ mod counted {
             must: true,
             ..line("24", "idle receiver", ours.idle, peer(crossbeam.idle), IDLE)
         });
-        let (pooled, blocks) = subscribed(us::pooled);
-        let remark = &format!("in {blocks:.1} blocks, 16 B added for each");
+        let pooled = further(us::pooled).1;
+        let remark = &format!("in {:.1} blocks", pooled.blocks);
         table.absolute(&Absolute {
             must: true,
             remark,
-            ..line("24", "idle handler", pooled, peer(crossbeam.idle), IDLE)
+            ..line("24", "idle handler", pooled.bytes, peer(crossbeam.idle), IDLE)
         });
         table.absolute(&Absolute {
             limit: None,
@@ -161,8 +156,8 @@ mod counted {
         let (mut publisher, mut receivers) = us::lone_receivers(1);
         let ours = event_of(&mut publisher, &mut receivers);
         for (number, ours_name, figure, peer_figure, unit, limit) in [
-            ("25", "event", held(&ours), held(&theirs), " B", 128.0),
-            ("25", "blocks of an event", ours.count_current as f64, theirs.count_current as f64, "", 1.0),
+            ("25", "event", ours.bytes, theirs.bytes, " B", 128.0),
+            ("25", "blocks of an event", ours.blocks, theirs.blocks, "", 1.0),
         ] {
             table.absolute(&Absolute {
                 unit,
