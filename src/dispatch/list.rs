@@ -213,29 +213,34 @@ impl SubscriberList {
         self.chunks.iter().chain(self.targets.iter().flat_map(|target| target.members.iter()))
     }
 
-    /// Visits those in no group, beginning with number `start` and going round: `visit` with the way that an
-    /// `Event<T>` takes to it, or `judge` where there is no view of the slots, and all if not `typed`.
+    /// Visits those in no group, beginning with number `start` and going round; one by one if not `typed`.
     #[inline(always)]
-    pub(super) fn walk<'a, T: Send + Sync + 'static, V>(
+    pub(super) fn walk<'a, T: Send + Sync + 'static>(
         &'a self,
         start: usize,
         typed: bool,
-        visitor: &mut V,
-        visit: impl Fn(&mut V, &'a Arc<Slot>, &'a Way<T>),
-        judge: impl Fn(&mut V, &'a Arc<Slot>),
+        mut visit: impl FnMut(Part<'a, T>),
     ) {
         if start != 0 || !typed {
             let slots = self.chunks.iter().skip(start).chain(self.chunks.iter().take(start));
-            return slots.for_each(|slot| judge(visitor, slot));
+            return slots.for_each(|slot| visit(Part::Judged(slot)));
         }
         for slot in self.chunks.few() {
-            judge(visitor, slot);
+            visit(Part::Judged(slot));
         }
         for chunk in self.chunks.chunks() {
             match chunk.views.ways(&chunk.slots) {
-                Some(ways) => chunk.slots.iter().zip(ways).for_each(|(slot, way)| visit(visitor, slot, way)),
-                None => chunk.slots.iter().for_each(|slot| judge(visitor, slot)),
+                Some(ways) => visit(Part::Seen(&chunk.slots, ways)),
+                None => chunk.slots.iter().for_each(|slot| visit(Part::Judged(slot))),
             }
         }
     }
+}
+
+/// A part of a list, on the way of an `Event<T>` past it.
+pub(super) enum Part<'a, T> {
+    /// A subscription that is to be asked.
+    Judged(&'a Arc<Slot>),
+    /// Subscriptions, and how the event gets to each.
+    Seen(&'a [Arc<Slot>], &'a [Way<T>]),
 }

@@ -96,9 +96,17 @@ impl Slot {
 
     /// An event is in the queue: sees to it that somebody takes it out again.
     #[inline(always)]
-    pub(super) fn accepted(&self, gate: &Gate, awake: bool) {
+    fn accepted(&self, gate: &Gate, awake: bool) {
         if !awake && gate.activate() {
             self.wake_consumer();
+        }
+    }
+
+    /// As [`accepted`](Self::accepted), when the consumer was asleep.
+    #[inline(never)]
+    pub(super) fn rouse(&self) {
+        if let Some(inlet) = self.inlet() {
+            self.accepted(inlet.gate(), false);
         }
     }
 

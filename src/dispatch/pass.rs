@@ -11,8 +11,8 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::frames::{Nested, Stage};
-use super::inlet::{Inlet, Push, Queued};
-use super::list::{SubscriberList, Target};
+use super::inlet::{Inlet, Push};
+use super::list::{Part, SubscriberList, Target};
 use super::observer::Timing;
 use super::offer::{Inline, Verdict};
 use super::passing::Passing;
@@ -23,7 +23,6 @@ use super::views::Way;
 use super::wait::Waiting;
 use crate::error::HandlerError;
 use crate::event::{DropReason, Event};
-use crate::queue::Ring;
 use crate::sync::clock::{self, Instant};
 
 /// Whether full queues may be waited for.
@@ -61,39 +60,19 @@ impl<'a> Pass<'a> {
         // A completion counts each offer: that is left to those who judge.
         let typed = self.event.completion().is_none();
         if list.has_queues() {
-            let tick = event.head().tick();
-            list.walk(
-                start,
-                typed,
-                &mut self,
-                |pass, slot, way: &Way<T>| match way {
-                    Way::Queue(ring) => pass.push(slot, ring, event.clone(), tick),
-                    Way::AnyQueue(ring) => pass.push(slot, ring, pass.event.share(), tick),
-                    Way::Inline(_) | Way::AnyInline(_) => {}
-                    Way::Judged => pass.offer_judged(slot),
-                },
-                Self::offer_judged,
-            );
+            list.walk(start, typed, |part| match part {
+                Part::Judged(slot) => self.offer_judged(slot),
+                Part::Seen(slots, ways) => self.push_all(slots, ways, event),
+            });
         }
         if list.has_inline()
             && let Some(nested) = self.nested
         {
             let mut stage = Stage::new(nested);
-            list.walk(
-                start,
-                typed,
-                &mut (&mut self, &mut stage),
-                |(pass, stage), slot, way: &Way<T>| match way {
-                    Way::Queue(_) | Way::AnyQueue(_) => {}
-                    Way::Inline(handler) => pass.enter(slot, stage, || handler.handle(slot, event)),
-                    Way::AnyInline(handler) => {
-                        let event = pass.event.any();
-                        pass.enter(slot, stage, || handler.handle(slot, event));
-                    }
-                    Way::Judged => pass.call_judged(slot, stage),
-                },
-                |(pass, stage), slot| pass.call_judged(slot, stage),
-            );
+            list.walk(start, typed, |part| match part {
+                Part::Judged(slot) => self.call_judged(slot, &mut stage),
+                Part::Seen(slots, ways) => self.call_all(&mut stage, slots, ways, event),
+            });
         }
         for group in list.groups() {
             self.offer_to_group(group);
@@ -101,33 +80,62 @@ impl<'a> Pass<'a> {
         self.receipt
     }
 
-    /// Puts an event into a queue that holds such ones and filters none.
+    /// Puts the event into the queues of a chunk.
     #[inline(always)]
-    fn push<E: Queued>(&mut self, slot: &Arc<Slot>, ring: &Ring<E>, event: E, tick: u32) {
-        match ring.push(event, tick) {
-            Ok(awake) => {
-                slot.accepted(ring.gate(), awake);
-                self.receipt.count(Count::Queued);
+    fn push_all<T: Send + Sync + 'static>(&mut self, slots: &[Arc<Slot>], ways: &[Way<T>], event: &Event<T>) {
+        let tick = event.head().tick();
+        let mut queued = 0;
+        for (slot, way) in slots.iter().zip(ways) {
+            let push = match way {
+                Way::Queue(ring) => ring.push(event.clone(), tick).map_err(drop),
+                Way::AnyQueue(ring) => ring.push(self.event.share(), tick).map_err(drop),
+                Way::Inline(_) | Way::AnyInline(_) => continue,
+                Way::Judged => Err(()),
+            };
+            match push {
+                Ok(true) => queued += 1,
+                Ok(false) => {
+                    queued += 1;
+                    slot.rouse();
+                }
+                // It has to be asked, or it is full or closed, and then it is as if this had not been tried.
+                Err(()) => self.offer_judged(slot),
             }
-            // Full or closed: as if this had not been tried.
-            Err(_) => self.offer_judged(slot),
         }
+        self.receipt.count_several(Count::Queued, queued);
     }
 
-    /// Runs a handler that takes such events, filters none and has no budget, and that nobody observes.
+    /// Runs the inline handlers of a chunk.
     #[inline(always)]
-    fn enter<'s>(
+    fn call_all<'s, T: Send + Sync + 'static>(
         &mut self,
-        slot: &'s Arc<Slot>,
         stage: &mut Stage<'s>,
-        handler: impl FnOnce() -> Result<(), HandlerError>,
+        slots: &'s [Arc<Slot>],
+        ways: &[Way<T>],
+        event: &Event<T>,
     ) {
-        match stage.run_plain(slot, handler) {
-            Some(Ok(())) => self.receipt.count(Count::Delivered),
-            Some(Err(error)) => self.failed(slot, stage, error),
-            // Closed or paused: as if this had not been tried.
-            None => self.call_judged(slot, stage),
+        let mut delivered = 0;
+        for (slot, way) in slots.iter().zip(ways) {
+            let result = match way {
+                Way::Inline(handler) => stage.run_plain(slot, || handler.handle(slot, event)),
+                Way::AnyInline(handler) => {
+                    let event = self.event.any();
+                    stage.run_plain(slot, || handler.handle(slot, event))
+                }
+                Way::Queue(_) | Way::AnyQueue(_) => continue,
+                Way::Judged => None,
+            };
+            match result {
+                Some(Ok(())) => delivered += 1,
+                Some(Err(error)) => {
+                    delivered += 1;
+                    self.failed(slot, stage, error);
+                }
+                // It has to be asked, or it is closed or paused, and then it is as if this had not been tried.
+                None => self.call_judged(slot, stage),
+            }
         }
+        self.receipt.count_several(Count::Delivered, delivered);
     }
 
     /// A handler failed.
@@ -136,7 +144,6 @@ impl<'a> Pass<'a> {
         // Other code of the application follows.
         stage.leave();
         slot.conclude(self.event.head(), &Timing::start(slot), Some(&error));
-        self.receipt.count(Count::Delivered);
         self.receipt.fail_one(slot.id, error);
     }
 

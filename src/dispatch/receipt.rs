@@ -162,10 +162,16 @@ impl Receipt {
     /// Counts one.
     #[inline]
     pub(super) fn count(&mut self, count: Count) {
-        if self.counts.lane(count) == u16::MAX {
+        self.count_several(count, 1);
+    }
+
+    /// Counts several.
+    #[inline]
+    pub(super) fn count_several(&mut self, count: Count, several: u16) {
+        if self.counts.lane(count).checked_add(several).is_none() {
             self.widen();
         }
-        self.counts.0 += 1 << (16 * count as u32);
+        self.counts.0 += u64::from(several) << (16 * count as u32);
     }
 
     /// A lane is full: all of them are emptied into the wide counts.
