@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use crate::dispatch::{Nested, Pass, Passing, Patience, Receipt, SubscriberList, Waits};
+use crate::dispatch::{self, Nested, Patience, Receipt, SubscriberList, Waits};
 use crate::error::{PublishError, PublishRefusal};
 use crate::event::{DropReason, Event, Extras, PayloadKind, Raw};
 use crate::guard::drop_guarded;
@@ -95,11 +95,11 @@ pub(super) fn pass<T: Send + Sync + 'static>(
     Ok(match (&payload as &dyn Any).downcast_ref::<&'static str>() {
         Some(literal) => {
             let event = Event::build(list.topic.clone(), stamp, kind, extras, String::from(*literal));
-            pass_event(hub, event, list, patience, start, nested.as_ref())
+            dispatch::pass(event, list, start, patience, nested.as_ref(), &hub.hooks)
         }
         None => {
             let event = Event::build(list.topic.clone(), stamp, kind, extras, payload);
-            pass_event(hub, event, list, patience, start, nested.as_ref())
+            dispatch::pass(event, list, start, patience, nested.as_ref(), &hub.hooks)
         }
     })
 }
@@ -115,29 +115,6 @@ fn first_in_turn(turn: u32, subscribers: usize) -> usize {
     let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let first = (u64::from(turn) + (mixed >> 32)) % subscribers as u64;
     usize::try_from(first).unwrap_or(0)
-}
-
-#[inline]
-fn pass_event<T: Send + Sync + 'static>(
-    hub: &Hub,
-    event: Event<T>,
-    list: &SubscriberList,
-    patience: Patience,
-    start: usize,
-    nested: Option<&Nested>,
-) -> Receipt {
-    let receipt = {
-        let passing = Passing::new(&event);
-        Pass::new(&passing, patience, nested).run(&event, list, start)
-    };
-    if let Some(completion) = event.head().completion() {
-        hub.hooks.completed(completion.release());
-    }
-    // Whose reference is the last is chance; the publisher gets the receipt in any case.
-    if std::mem::needs_drop::<T>() {
-        drop_guarded(event);
-    }
-    receipt
 }
 
 /// Publishes and waits in this thread.

@@ -169,6 +169,15 @@ impl Chunks {
         self.few.iter().chain(blocks.flat_map(|block| block.iter()).flat_map(|chunk| chunk.slots.iter()))
     }
 
+    /// The last slot.
+    #[inline]
+    pub(super) fn last(&self) -> Option<&Arc<Slot>> {
+        match &self.blocks {
+            Some(blocks) => blocks.last()?.last()?.slots.last(),
+            None => self.few.last(),
+        }
+    }
+
     /// Those that are in no chunk: all while they are few.
     #[inline]
     pub(super) fn few(&self) -> &[Arc<Slot>] {

@@ -201,6 +201,15 @@ impl SubscriberList {
         self.chunks.len()
     }
 
+    /// The last slot, if all of them are queues that filter nothing, and in no group: so that nothing comes after it.
+    #[inline]
+    pub(super) fn last_of_queues(&self) -> Option<&Arc<Slot>> {
+        if self.inline || !self.targets.is_empty() {
+            return None;
+        }
+        self.chunks.last().filter(|slot| !slot.filters)
+    }
+
     /// The slot with this id, if it stands here.
     pub(super) fn find(&self, id: SubscriptionId) -> Option<&Arc<Slot>> {
         self.chunks.find(id).or_else(|| {

@@ -46,7 +46,7 @@ pub(crate) use list::SubscriberList;
 pub use observer::{HandledDelivery, Observer};
 pub(crate) use observer::{Hooks, Timing};
 pub(crate) use offer::Inline;
-pub(crate) use pass::{Pass, Patience};
+pub(crate) use pass::{Patience, pass};
 pub(crate) use passing::Passing;
 pub use receipt::{NotDelivered, Problem, Receipt};
 pub(crate) use roster::Roster;

@@ -6,6 +6,7 @@
 //! wait for the ones put aside, together      `wait.rs`, each under its own deadline
 //! ```
 
+use std::any::TypeId;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -13,7 +14,7 @@ use smallvec::SmallVec;
 use super::frames::{Nested, Stage};
 use super::inlet::{Inlet, Push};
 use super::list::{Part, SubscriberList, Target};
-use super::observer::Timing;
+use super::observer::{Hooks, Timing};
 use super::offer::{Inline, Verdict};
 use super::passing::Passing;
 use super::receipt::{Count, Receipt};
@@ -23,6 +24,8 @@ use super::views::Way;
 use super::wait::Waiting;
 use crate::error::HandlerError;
 use crate::event::{DropReason, Event};
+use crate::guard::drop_guarded;
+use crate::queue::{Refused, Ring};
 use crate::sync::clock::{self, Instant};
 
 /// Whether full queues may be waited for.
@@ -34,8 +37,8 @@ pub(crate) enum Patience {
     Never,
 }
 
-/// Takes one event past all subscribers of a list.
-pub(crate) struct Pass<'a> {
+/// One event on its way past the subscribers of a list.
+struct Pass<'a> {
     event: &'a Passing<'a>,
     patience: Patience,
     /// The level of nesting, if an inline handler may run.
@@ -45,23 +48,116 @@ pub(crate) struct Pass<'a> {
     began: Option<Instant>,
 }
 
-impl<'a> Pass<'a> {
-    pub(crate) fn new(event: &'a Passing<'a>, patience: Patience, nested: Option<&'a Nested>) -> Self {
-        Self { event, patience, nested, receipt: Receipt::default(), began: None }
+/// Takes an event past all subscribers of a list. `start` rotates the order: the subscriber with that number goes
+/// first. The receipt also holds the queues that are to be waited for.
+#[inline]
+pub(crate) fn pass<T: Send + Sync + 'static>(
+    event: Event<T>,
+    list: &SubscriberList,
+    start: usize,
+    patience: Patience,
+    nested: Option<&Nested>,
+    hooks: &Hooks,
+) -> Receipt {
+    let (receipt, last) = {
+        let passing = Passing::new(&event);
+        Pass { event: &passing, patience, nested, receipt: Receipt::default(), began: None }
+            .run(&event, list, start)
+    };
+    if let Some(last) = last {
+        return give(event, &last, receipt, patience);
     }
+    if let Some(completion) = event.head().completion() {
+        hooks.completed(completion.release());
+    }
+    // Whose reference is the last is chance; the publisher gets the receipt in any case.
+    if std::mem::needs_drop::<T>() {
+        drop_guarded(event);
+    }
+    receipt
+}
 
-    /// The whole pass of an event, the one that this was made for. `start` rotates the order: the subscriber with
-    /// that number goes first. The receipt also holds the queues that are to be waited for.
-    pub(crate) fn run<T>(mut self, event: &Event<T>, list: &SubscriberList, start: usize) -> Receipt
-    where
-        T: Send + Sync + 'static,
-    {
+/// A queue that is the last of all: it is given the publisher's own reference to the event.
+struct Last<'a, T> {
+    slot: &'a Arc<Slot>,
+    /// Its ring, if that is known.
+    ring: Option<&'a Ring<Event<T>>>,
+}
+
+/// Puts an event into the last queue. This saves a reference, and with it the publisher's second visit to a line
+/// of memory which by then is another core's.
+#[inline]
+fn give<T: Send + Sync + 'static>(
+    event: Event<T>,
+    last: &Last<'_, T>,
+    mut receipt: Receipt,
+    patience: Patience,
+) -> Receipt {
+    let pushed = match (last.ring, &last.slot.sink) {
+        (Some(ring), _) => {
+            let tick = event.head().tick();
+            ring.push(event, tick).map_err(Refused::into_inner)
+        }
+        (None, Sink::Queue(inlet)) => match inlet.push_own(event.into_any(), TypeId::of::<T>()) {
+            Ok(awake) => Ok(awake),
+            Err(event) => match event.downcast_judged() {
+                Some(event) => Err(event),
+                None => unreachable!("it was made of one"),
+            },
+        },
+        (None, Sink::Inline(_)) => Err(event),
+    };
+    match pushed {
+        Ok(awake) => {
+            receipt.count(Count::Queued);
+            if !awake {
+                last.slot.rouse();
+            }
+            receipt
+        }
+        // Full, closed or of another type: as if this had not been tried.
+        Err(event) => offer_again(event, last.slot, receipt, patience),
+    }
+}
+
+#[cold]
+fn offer_again<T: Send + Sync + 'static>(
+    event: Event<T>,
+    slot: &Arc<Slot>,
+    receipt: Receipt,
+    patience: Patience,
+) -> Receipt {
+    let passing = Passing::new(&event);
+    let mut pass = Pass { event: &passing, patience, nested: None, receipt, began: None };
+    pass.offer_judged(slot);
+    let receipt = pass.receipt;
+    drop_guarded(event);
+    receipt
+}
+
+impl Pass<'_> {
+    /// The pass of an event, the one that this was made for, but for what is left to do for the last of all.
+    fn run<'l, T: Send + Sync + 'static>(
+        mut self,
+        event: &Event<T>,
+        list: &'l SubscriberList,
+        start: usize,
+    ) -> (Receipt, Option<Last<'l, T>>) {
         self.began = list.needs_clock().then(clock::now);
         // A completion counts each offer: that is left to those who judge.
         let typed = self.event.completion().is_none();
+        let mut last = None;
         if list.has_queues() {
+            // Nothing comes after it that needs the event.
+            let spare = if typed && start == 0 { list.last_of_queues() } else { None };
+            let is_spare = |slot: &Arc<Slot>| spare.is_some_and(|spare| Arc::ptr_eq(spare, slot));
             list.walk(start, typed, |part| match part {
+                Part::Judged(slot) if is_spare(slot) => last = Some(Last { slot, ring: None }),
                 Part::Judged(slot) => self.offer_judged(slot),
+                Part::Seen([slots @ .., slot], [ways @ .., Way::Queue(ring)]) if is_spare(slot) => {
+                    self.push_all(slots, ways, event);
+                    last = Some(Last { slot, ring: Some(ring) });
+                }
                 Part::Seen(slots, ways) => self.push_all(slots, ways, event),
             });
         }
@@ -77,7 +173,7 @@ impl<'a> Pass<'a> {
         for group in list.groups() {
             self.offer_to_group(group);
         }
-        self.receipt
+        (self.receipt, last)
     }
 
     /// Puts the event into the queues of a chunk.

@@ -44,6 +44,15 @@ pub(crate) enum Refused<E> {
     Closed(E),
 }
 
+impl<E> Refused<E> {
+    /// The value.
+    pub(crate) fn into_inner(self) -> E {
+        match self {
+            Self::Full(value) | Self::Closed(value) => value,
+        }
+    }
+}
+
 /// What a consumer finds.
 #[derive(Debug)]
 pub(crate) enum Popped<E> {

@@ -10,8 +10,8 @@ use crate::dispatch::slot::{
     Consumer, DeliveryMode, Handle, InlineHandler, Sink, Slot, SlotParts, Spec, SubscriptionKind,
 };
 use crate::dispatch::{
-    Hooks, Inline, MAX_DEPTH, Nested, Next, Pass, Patience, Receipt, Roster, Stage, SubscriberList,
-    TopicTable,
+    Hooks, Inline, MAX_DEPTH, Nested, Next, Patience, Receipt, Roster, Stage, SubscriberList, TopicTable,
+    pass,
 };
 use crate::error::HandlerError;
 use crate::event::{AnyEvent, DropReason, Event, Extras, PayloadKind};
@@ -199,14 +199,9 @@ pub(crate) fn publish_to<T: Send + Sync + 'static>(
     let topic = Topic::new("t").expect("a topic");
     let event = Event::build(topic.clone(), Stamp::coarse(), PayloadKind::Local, extras, payload);
     let list = SubscriberList::resolve(0, topic.clone(), slots.to_vec());
-    let passing = Passing::new(&event);
     let inline = slots.iter().any(|slot| slot.is_inline());
     let nested = inline.then(|| Nested::enter(MAX_DEPTH).expect("not so deep"));
-    let outcome = Pass::new(&passing, Patience::Wait, nested.as_ref()).run(&event, &list, 0);
-    if let Some(completion) = event.head().completion() {
-        slots[0].hooks.completed(completion.release());
-    }
-    outcome
+    pass(event, &list, 0, Patience::Wait, nested.as_ref(), &slots[0].hooks)
 }
 
 /// The number of a payload.
