@@ -367,7 +367,14 @@ impl fmt::Debug for WeakEventBus {
 fn one(
     pattern: impl TryInto<TopicPattern, Error: Into<PatternError>>,
 ) -> Result<Box<[TopicPattern]>, SubscribeError> {
-    many([pattern])
+    Ok(Box::new([valid(pattern)?]))
+}
+
+fn valid<P>(pattern: P) -> Result<TopicPattern, SubscribeError>
+where
+    P: TryInto<TopicPattern, Error: Into<PatternError>>,
+{
+    pattern.try_into().map_err(|error| SubscribeError::InvalidPattern(error.into()))
 }
 
 fn many<P>(patterns: impl IntoIterator<Item = P>) -> Result<Box<[TopicPattern]>, SubscribeError>
@@ -376,7 +383,7 @@ where
 {
     let mut all: Vec<TopicPattern> = Vec::new();
     for pattern in patterns {
-        let pattern = pattern.try_into().map_err(|error| SubscribeError::InvalidPattern(error.into()))?;
+        let pattern = valid(pattern)?;
         if !all.contains(&pattern) {
             all.push(pattern);
         }

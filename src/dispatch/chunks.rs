@@ -147,11 +147,15 @@ impl Chunks {
         Some((outer, block.partition_point(|chunk| chunk.last < id)))
     }
 
-    /// Says whether two lists are one and the same.
+    /// Says whether two lists are one and the same. (If two that began as one were told apart while they are few, they
+    /// would be changed one by one ever after.)
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         match (&self.blocks, &other.blocks) {
             (Some(mine), Some(theirs)) => Arc::ptr_eq(mine, theirs),
-            // Short lists are quicker copied than compared.
+            (None, None) => {
+                self.len == other.len
+                    && self.few.iter().zip(&other.few).all(|(mine, theirs)| Arc::ptr_eq(mine, theirs))
+            }
             _ => false,
         }
     }
