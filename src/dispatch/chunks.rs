@@ -19,15 +19,15 @@ const BLOCK: usize = 16;
 
 /// So many stand in the list itself: on the way to the first subscriber of most topics there is one
 /// pointer to follow instead of four.
-const FEW: usize = if cfg!(loom) { 1 } else { 2 };
+const FEW: usize = 2;
 
 /// A part of a list, never changed and never empty.
 #[derive(Debug)]
-pub(super) struct Chunk {
+struct Chunk {
     /// The highest id: who looks for a slot need not fetch those on the way to it.
     last: SubscriptionId,
-    pub(super) slots: SmallVec<[Arc<Slot>; CHUNK]>,
-    pub(super) views: Views,
+    slots: SmallVec<[Arc<Slot>; CHUNK]>,
+    views: Views,
 }
 
 impl Chunk {
@@ -51,6 +51,7 @@ fn last_of(block: &Block) -> Option<SubscriptionId> {
 pub(crate) struct Chunks {
     /// All of them while they are few, else none.
     few: SmallVec<[Arc<Slot>; FEW]>,
+    few_views: Views,
     /// No block and no chunk is empty.
     blocks: Option<Arc<[Block]>>,
     len: usize,
@@ -61,15 +62,19 @@ impl Chunks {
     pub(crate) fn from_sorted(slots: &[Arc<Slot>]) -> Self {
         let len = slots.len();
         if len <= FEW {
-            return Self { few: slots.iter().cloned().collect(), blocks: None, len };
+            return Self::of_few(slots.iter().cloned().collect());
         }
         let chunk = |slots: &[Arc<Slot>]| Chunk::of(slots.iter().cloned());
         let chunks: Vec<Arc<Chunk>> = slots.chunks(CHUNK).filter_map(chunk).collect();
         Self::of(chunks.chunks(BLOCK).map(Arc::from).collect(), len)
     }
 
+    fn of_few(few: SmallVec<[Arc<Slot>; FEW]>) -> Self {
+        Self { len: few.len(), few, few_views: Views::default(), blocks: None }
+    }
+
     fn of(blocks: Arc<[Block]>, len: usize) -> Self {
-        Self { few: SmallVec::new(), blocks: Some(blocks), len }
+        Self { few: SmallVec::new(), few_views: Views::default(), blocks: Some(blocks), len }
     }
 
     /// This list with one slot more. Its id is above all others, unless a subscription that was made at the
@@ -107,7 +112,7 @@ impl Chunks {
             let at = self.few.iter().position(is_it)?;
             let mut few = self.few.clone();
             few.remove(at);
-            return Some(Self { few, blocks: None, len: self.len - 1 });
+            return Some(Self::of_few(few));
         };
         let (outer, middle) = Self::place(blocks, slot.id)?;
         let slots = &blocks[outer][middle].slots;
@@ -182,17 +187,21 @@ impl Chunks {
         }
     }
 
-    /// Those that are in no chunk: all while they are few.
-    #[inline]
-    pub(super) fn few(&self) -> &[Arc<Slot>] {
-        &self.few
-    }
-
-    /// The chunks, in order.
-    #[inline]
-    pub(super) fn chunks(&self) -> impl Iterator<Item = &Chunk> {
+    /// All of them in order, part by part, with the views of each.
+    #[inline(always)]
+    pub(super) fn for_each_part<'a>(&'a self, mut visit: impl FnMut(&'a [Arc<Slot>], &'a Views)) {
         let blocks = self.blocks.iter().flat_map(|blocks| blocks.iter());
-        blocks.flat_map(|block| block.iter()).map(|chunk| &**chunk)
+        let mut chunks = blocks.flat_map(|block| block.iter());
+        let (mut slots, mut views) = (&self.few[..], &self.few_views);
+        loop {
+            if !slots.is_empty() {
+                visit(slots, views);
+            }
+            match chunks.next() {
+                Some(chunk) => (slots, views) = (&chunk.slots, &chunk.views),
+                None => return,
+            }
+        }
     }
 }
 
@@ -234,8 +243,7 @@ mod tests {
         assert_eq!(chunks.iter().count(), chunks.len());
         assert!(chunks.iter().is_sorted_by(|one, next| one.id < next.id));
         let mut visited = Vec::new();
-        chunks.few().iter().for_each(|slot| visited.push(slot.id));
-        chunks.chunks().for_each(|chunk| visited.extend(chunk.slots.iter().map(|slot| slot.id)));
+        chunks.for_each_part(|slots, _| visited.extend(slots.iter().map(|slot| slot.id)));
         assert!(visited.into_iter().eq(chunks.iter().map(|slot| slot.id)));
         for block in chunks.blocks.iter().flat_map(|blocks| blocks.iter()) {
             assert!((1..=BLOCK).contains(&block.len()));

@@ -3,7 +3,7 @@
 //! A typed subscription's queue holds [`Event<T>`](crate::Event), one pointer each; only one for any type
 //! holds [`AnyEvent`]. So the type is judged once, at the push, and consumers take what they asked for.
 
-use std::any::{Any, TypeId};
+use std::any::Any;
 
 use super::passing::Passing;
 use crate::event::{AnyEvent, Head};
@@ -14,10 +14,7 @@ pub(crate) trait Queued: Send + Sync + Sized + 'static {
     /// One more reference to an event, if it is of this form.
     fn share(event: &Passing<'_>) -> Option<Self>;
 
-    /// Says whether events with such a payload are of this form.
-    fn takes(payload: TypeId) -> bool;
-
-    /// From the form without a type. Only for events that are known to be of this one.
+    /// From the form without a type. Only for events that this queue was offered before.
     fn from_any(event: AnyEvent) -> Self;
 
     fn into_any(self) -> AnyEvent;
@@ -40,10 +37,6 @@ pub(crate) enum Push {
 pub(crate) trait Inlet: Any + Send + Sync {
     /// Puts one more reference to the event in, if there is room.
     fn push(&self, event: &Passing<'_>) -> Push;
-
-    /// Puts the publisher's own reference to an event with such a payload in, or gives it back if that is of another
-    /// form or there is no room. The flag says whether the consumer is awake.
-    fn push_own(&self, event: AnyEvent, payload: TypeId) -> Result<bool, AnyEvent>;
 
     /// Puts an event in that was kept back for want of room.
     fn push_kept(&self, event: AnyEvent) -> Result<bool, Refused<AnyEvent>>;
@@ -84,16 +77,6 @@ impl<E: Queued> Inlet for Ring<E> {
             Err(Refused::Full(_)) => Push::Full,
             Err(Refused::Closed(_)) => Push::Closed,
         }
-    }
-
-    #[inline]
-    fn push_own(&self, event: AnyEvent, payload: TypeId) -> Result<bool, AnyEvent> {
-        if !E::takes(payload) {
-            return Err(event);
-        }
-        let event = E::from_any(event);
-        let tick = event.head().tick();
-        self.push(event, tick).map_err(|refused| refused.into_inner().into_any())
     }
 
     fn push_kept(&self, event: AnyEvent) -> Result<bool, Refused<AnyEvent>> {

@@ -201,13 +201,10 @@ impl SubscriberList {
         self.chunks.len()
     }
 
-    /// The last slot, if all of them are queues that filter nothing, and in no group: so that nothing comes after it.
+    /// The last slot, if all of them are queues, and in no group: so that nothing comes after it.
     #[inline]
     pub(super) fn last_of_queues(&self) -> Option<&Arc<Slot>> {
-        if self.inline || !self.targets.is_empty() {
-            return None;
-        }
-        self.chunks.last().filter(|slot| !slot.filters)
+        if self.inline || !self.targets.is_empty() { None } else { self.chunks.last() }
     }
 
     /// The slot with this id, if it stands here.
@@ -234,15 +231,10 @@ impl SubscriberList {
             let slots = self.chunks.iter().skip(start).chain(self.chunks.iter().take(start));
             return slots.for_each(|slot| visit(Part::Judged(slot)));
         }
-        for slot in self.chunks.few() {
-            visit(Part::Judged(slot));
-        }
-        for chunk in self.chunks.chunks() {
-            match chunk.views.ways(&chunk.slots) {
-                Some(ways) => visit(Part::Seen(&chunk.slots, ways)),
-                None => chunk.slots.iter().for_each(|slot| visit(Part::Judged(slot))),
-            }
-        }
+        self.chunks.for_each_part(|slots, views| match views.ways(slots) {
+            Some(ways) => visit(Part::Seen(slots, ways)),
+            None => slots.iter().for_each(|slot| visit(Part::Judged(slot))),
+        });
     }
 }
 

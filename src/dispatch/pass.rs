@@ -6,7 +6,6 @@
 //! wait for the ones put aside, together      `wait.rs`, each under its own deadline
 //! ```
 
-use std::any::TypeId;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -25,7 +24,7 @@ use super::wait::Waiting;
 use crate::error::HandlerError;
 use crate::event::{DropReason, Event};
 use crate::guard::drop_guarded;
-use crate::queue::{Refused, Ring};
+use crate::queue::Ring;
 use crate::sync::clock::{self, Instant};
 
 /// Whether full queues may be waited for.
@@ -80,8 +79,7 @@ pub(crate) fn pass<T: Send + Sync + 'static>(
 /// A queue that is the last of all: it is given the publisher's own reference to the event.
 struct Last<'a, T> {
     slot: &'a Arc<Slot>,
-    /// Its ring, if that is known.
-    ring: Option<&'a Ring<Event<T>>>,
+    ring: &'a Ring<Event<T>>,
 }
 
 /// Puts an event into the last queue. This saves a reference, and with it the publisher's second visit to a line
@@ -93,21 +91,8 @@ fn give<T: Send + Sync + 'static>(
     mut receipt: Receipt,
     patience: Patience,
 ) -> Receipt {
-    let pushed = match (last.ring, &last.slot.sink) {
-        (Some(ring), _) => {
-            let tick = event.head().tick();
-            ring.push(event, tick).map_err(Refused::into_inner)
-        }
-        (None, Sink::Queue(inlet)) => match inlet.push_own(event.into_any(), TypeId::of::<T>()) {
-            Ok(awake) => Ok(awake),
-            Err(event) => match event.downcast_judged() {
-                Some(event) => Err(event),
-                None => unreachable!("it was made of one"),
-            },
-        },
-        (None, Sink::Inline(_)) => Err(event),
-    };
-    match pushed {
+    let tick = event.head().tick();
+    match last.ring.push(event, tick) {
         Ok(awake) => {
             receipt.count(Count::Queued);
             if !awake {
@@ -115,8 +100,8 @@ fn give<T: Send + Sync + 'static>(
             }
             receipt
         }
-        // Full, closed or of another type: as if this had not been tried.
-        Err(event) => offer_again(event, last.slot, receipt, patience),
+        // Full or closed: as if this had not been tried.
+        Err(refused) => offer_again(refused.into_inner(), last.slot, receipt, patience),
     }
 }
 
@@ -152,11 +137,10 @@ impl Pass<'_> {
             let spare = if typed && start == 0 { list.last_of_queues() } else { None };
             let is_spare = |slot: &Arc<Slot>| spare.is_some_and(|spare| Arc::ptr_eq(spare, slot));
             list.walk(start, typed, |part| match part {
-                Part::Judged(slot) if is_spare(slot) => last = Some(Last { slot, ring: None }),
                 Part::Judged(slot) => self.offer_judged(slot),
                 Part::Seen([slots @ .., slot], [ways @ .., Way::Queue(ring)]) if is_spare(slot) => {
                     self.push_all(slots, ways, event);
-                    last = Some(Last { slot, ring: Some(ring) });
+                    last = Some(Last { slot, ring });
                 }
                 Part::Seen(slots, ways) => self.push_all(slots, ways, event),
             });

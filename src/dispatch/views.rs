@@ -6,9 +6,11 @@
 //! slots for one type. It is made by the first event of that type which passes the chunk, and lives as long as the
 //! chunk, which changes together with its slots.
 
-use std::any::{Any, TypeId};
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
+
+use smallvec::SmallVec;
 
 use super::slot::{Handle, Sink, Slot};
 use crate::event::{AnyEvent, Event};
@@ -53,23 +55,27 @@ impl<T: Send + Sync + 'static> Way<T> {
     }
 }
 
-/// The views of one chunk.
+/// The views of one chunk. A copy of the chunk makes its own.
 #[derive(Default)]
 pub(super) struct Views {
-    first: OnceLock<Box<View>>,
+    first: OnceLock<Box<dyn AnyView>>,
 }
 
-struct View {
-    of: TypeId,
-    /// A `Box<[Way<T>]>`, one for each slot.
-    ways: Box<dyn Any + Send + Sync>,
-    next: Views,
+/// A view whose type is not known.
+trait AnyView: Any + Send + Sync {
+    /// Those of other types.
+    fn others(&self) -> &Views;
 }
 
-impl View {
-    fn of<T: Send + Sync + 'static>(slots: &[Arc<Slot>]) -> Self {
-        let ways: Box<[Way<T>]> = slots.iter().map(|slot| Way::to(slot)).collect();
-        Self { of: TypeId::of::<T>(), ways: Box::new(ways), next: Views::default() }
+struct View<T> {
+    /// One for each slot. Most topics have a subscription or two.
+    ways: SmallVec<[Way<T>; 2]>,
+    others: Views,
+}
+
+impl<T: Send + Sync + 'static> AnyView for View<T> {
+    fn others(&self) -> &Views {
+        &self.others
     }
 }
 
@@ -77,20 +83,117 @@ impl Views {
     /// The ways to these slots, whose views these are, for an `Event<T>`.
     #[inline]
     pub(super) fn ways<T: Send + Sync + 'static>(&self, slots: &[Arc<Slot>]) -> Option<&[Way<T>]> {
-        let mut place = &self.first;
+        let mut views = self;
         for _ in 0..MOST {
-            let view = place.get_or_init(|| Box::new(View::of::<T>(slots)));
-            if view.of == TypeId::of::<T>() {
-                return view.ways.downcast_ref::<Box<[Way<T>]>>().map(|ways| &**ways);
+            let view: &dyn AnyView = &**views.first.get_or_init(|| {
+                let ways = slots.iter().map(|slot| Way::<T>::to(slot)).collect();
+                Box::new(View { ways, others: Self::default() })
+            });
+            if let Some(view) = (view as &dyn Any).downcast_ref::<View<T>>() {
+                return Some(&view.ways);
             }
-            place = &view.next.first;
+            views = view.others();
         }
         None
+    }
+}
+
+impl Clone for Views {
+    fn clone(&self) -> Self {
+        Self::default()
     }
 }
 
 impl fmt::Debug for Views {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Views").finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::{EventBus, Receiver};
+
+    /// Subscriptions of all kinds of one topic to payloads of one type.
+    struct Typed<T: Send + Sync + 'static> {
+        receivers: Vec<Receiver<Event<T>>>,
+        handled: Arc<AtomicUsize>,
+        published: usize,
+    }
+
+    impl<T: Clone + Send + Sync + 'static> Typed<T> {
+        fn subscribe(bus: &EventBus, each: usize) -> Self {
+            let handled = Arc::new(AtomicUsize::new(0));
+            let subscribe = || bus.subscribe_local::<T>("a.b");
+            let receivers = (0..each)
+                .map(|_| {
+                    let handled = Arc::clone(&handled);
+                    let count = move |_: &Event<T>| {
+                        handled.fetch_add(1, Ordering::Relaxed);
+                    };
+                    subscribe().handle_inline(count).expect("subscribe").detach();
+                    subscribe().receiver().expect("subscribe")
+                })
+                .collect();
+            Self { receivers, handled, published: 0 }
+        }
+
+        /// Publishes one, which all of this type get, and `any` others; the `others` are of other types.
+        fn publish(&mut self, bus: &EventBus, payload: T, any: usize, others: usize) {
+            let receipt = bus.publish_local("a.b", payload).expect("publish");
+            let each = self.receivers.len();
+            assert_eq!((receipt.delivered(), receipt.queued()), (each, each + any));
+            assert_eq!(receipt.skipped(), others);
+            self.published += 1;
+            assert_eq!(self.handled.load(Ordering::Relaxed), self.published * each);
+            for receiver in &mut self.receivers {
+                assert!(receiver.try_recv().is_ok() && receiver.try_recv().is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn payloads_of_more_types_than_have_views_find_those_who_ask_for_them() {
+        for each in [1, 2, 5, 40] {
+            let bus = EventBus::new();
+            let mut bytes = Typed::<u8>::subscribe(&bus, each);
+            let mut any: Vec<_> =
+                (0..each).map(|_| bus.subscribe_any("a.*").receiver().expect("subscribe")).collect();
+            let mut words = Typed::<u16>::subscribe(&bus, each);
+            let mut texts = Typed::<String>::subscribe(&bus, each);
+            let mut units = Typed::<()>::subscribe(&bus, each);
+            let mut signs = Typed::<char>::subscribe(&bus, each);
+            let mut flags = Typed::<bool>::subscribe(&bus, each);
+            for _ in 0..3 {
+                let others = 5 * 2 * each;
+                bytes.publish(&bus, 1, each, others);
+                words.publish(&bus, 1, each, others);
+                texts.publish(&bus, "text".into(), each, others);
+                units.publish(&bus, (), each, others);
+                signs.publish(&bus, '+', each, others);
+                flags.publish(&bus, true, each, others);
+            }
+            for receiver in &mut any {
+                assert_eq!(receiver.try_iter().count(), 3 * 6);
+            }
+            assert!(bus.stats().total.is_balanced());
+        }
+    }
+
+    #[test]
+    fn a_topic_with_one_subscription_and_payloads_of_many_types() {
+        let bus = EventBus::new();
+        let mut texts = Typed::<String>::subscribe(&bus, 1);
+        for _ in 0..2 {
+            let bytes = bus.publish_local("a.b", 1_u8).expect("publish");
+            let words = bus.publish_local("a.b", 2_u16).expect("publish");
+            for receipt in [bytes, words] {
+                assert_eq!((receipt.skipped(), receipt.offered()), (2, 0));
+            }
+            texts.publish(&bus, "text".into(), 0, 0);
+        }
     }
 }

@@ -21,8 +21,6 @@ pub trait Delivered: sealed::Sealed + Clone + Send + Sync + Sized + 'static {
     #[doc(hidden)]
     fn take(event: AnyEvent) -> Option<Self>;
     #[doc(hidden)]
-    fn takes(payload: TypeId) -> bool;
-    #[doc(hidden)]
     fn erase(self) -> AnyEvent;
     #[doc(hidden)]
     fn parts(&self) -> EventParts<'_>;
@@ -33,11 +31,6 @@ impl<E: Delivered> Queued for E {
     #[inline]
     fn share(event: &Passing<'_>) -> Option<Self> {
         E::look(&PassingEvent(event)).cloned()
-    }
-
-    #[inline]
-    fn takes(payload: TypeId) -> bool {
-        <E as Delivered>::takes(payload)
     }
 
     fn from_any(event: AnyEvent) -> Self {
@@ -89,11 +82,6 @@ impl<T: Send + Sync + 'static> Delivered for Event<T> {
         event.downcast_judged()
     }
 
-    #[inline]
-    fn takes(payload: TypeId) -> bool {
-        payload == TypeId::of::<T>()
-    }
-
     fn erase(self) -> AnyEvent {
         self.into_any()
     }
@@ -117,11 +105,6 @@ impl Delivered for AnyEvent {
     #[inline]
     fn take(event: AnyEvent) -> Option<Self> {
         Some(event)
-    }
-
-    #[inline]
-    fn takes(_payload: TypeId) -> bool {
-        true
     }
 
     fn erase(self) -> AnyEvent {
