@@ -8,6 +8,7 @@ use loom::thread::spawn;
 
 use super::support::{Figure, close_account, inline, inline_in, publish, publish_to, waker};
 use crate::dispatch::Quiet;
+use crate::dispatch::frames::see_mark;
 use crate::event::DropReason;
 use crate::sync::atomic::Ordering;
 
@@ -52,8 +53,8 @@ fn cancel_and_wait_of(place: usize, handlers: usize) {
 
 /// The only handler of a topic.
 ///
-/// Broken by a [`Light`](crate::sync::fence::Light) fence that is none, by no heavy one, and by a `Stage::leave` that
-/// does not look at the gate of the handler that it leaves.
+/// Broken by a [`Light`](crate::sync::fence::Light) fence that is none, and by a `Stage::leave` that does not look at
+/// the gate of the handler that it leaves.
 #[test]
 fn v3_an_inline_handler_against_cancel_and_wait() {
     cancel_and_wait_of(0, 1);
@@ -73,6 +74,38 @@ fn v3_the_first_of_two_inline_handlers_against_cancel_and_wait() {
 #[test]
 fn v3_the_second_of_two_inline_handlers_against_cancel_and_wait() {
     cancel_and_wait_of(1, 2);
+}
+
+/// The hand-shake alone: a mark on the gate and a look at the words, with nothing in between that has a fence of its
+/// own, as event-listener has.
+///
+/// Broken by a `heavy` fence that is none.
+#[test]
+fn v3_a_mark_on_the_gate_against_a_publisher_that_enters() {
+    loom::model(|| {
+        let over = Arc::new(AtomicBool::new(false));
+        let late = Figure::default();
+        let slot = {
+            let (over, late) = (Arc::clone(&over), late.clone());
+            inline(u64::MAX, move || {
+                if over.load(Ordering::Relaxed) {
+                    late.raise();
+                }
+            })
+        };
+        let publisher = {
+            let slot = Arc::clone(&slot);
+            spawn(move || publish(&slot, 1_u64).delivered())
+        };
+        slot.gate.bar();
+        see_mark();
+        if slot.running_inline() == 0 {
+            over.store(true, Ordering::Relaxed);
+        }
+        let delivered = publisher.join().expect("publisher") as u64;
+        assert_eq!(late.get(), 0, "a handler ran after the end");
+        close_account(slot, delivered, delivered);
+    });
 }
 
 /// The same for a handler that is called by a publish from within another handler: a publisher goes one deeper
