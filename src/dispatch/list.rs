@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::chunks::Chunks;
 use super::slot::{Group, Slot};
-use super::views::Way;
+use super::views::Seen;
 use crate::event::SubscriptionId;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::topic::Topic;
@@ -231,8 +231,8 @@ impl SubscriberList {
             let slots = self.chunks.iter().skip(start).chain(self.chunks.iter().take(start));
             return slots.for_each(|slot| visit(Part::Judged(slot)));
         }
-        self.chunks.for_each_part(|slots, views| match views.ways(slots) {
-            Some(ways) => visit(Part::Seen(slots, ways)),
+        self.chunks.for_each_part(|slots, views| match views.of(slots) {
+            Some(seen) => visit(Part::Seen(seen)),
             None => slots.iter().for_each(|slot| visit(Part::Judged(slot))),
         });
     }
@@ -243,5 +243,5 @@ pub(super) enum Part<'a, T> {
     /// A subscription that is to be asked.
     Judged(&'a Arc<Slot>),
     /// Subscriptions, and how the event gets to each.
-    Seen(&'a [Arc<Slot>], &'a [Way<T>]),
+    Seen(&'a [Seen<T>]),
 }

@@ -19,7 +19,7 @@ use super::passing::Passing;
 use super::receipt::{Count, Receipt};
 use super::scope;
 use super::slot::{DeliveryMode, InlineHandler, Sink, Slot};
-use super::views::Way;
+use super::views::{Seen, Way};
 use super::wait::Waiting;
 use crate::error::HandlerError;
 use crate::event::{DropReason, Event};
@@ -138,11 +138,11 @@ impl Pass<'_> {
             let is_spare = |slot: &Arc<Slot>| spare.is_some_and(|spare| Arc::ptr_eq(spare, slot));
             list.walk(start, typed, |part| match part {
                 Part::Judged(slot) => self.offer_judged(slot),
-                Part::Seen([slots @ .., slot], [ways @ .., Way::Queue(ring)]) if is_spare(slot) => {
-                    self.push_all(slots, ways, event);
+                Part::Seen([seen @ .., Seen { slot, way: Way::Queue(ring) }]) if is_spare(slot) => {
+                    self.push_all(seen, event);
                     last = Some(Last { slot, ring });
                 }
-                Part::Seen(slots, ways) => self.push_all(slots, ways, event),
+                Part::Seen(seen) => self.push_all(seen, event),
             });
         }
         if list.has_inline()
@@ -151,7 +151,7 @@ impl Pass<'_> {
             let mut stage = Stage::new(nested);
             list.walk(start, typed, |part| match part {
                 Part::Judged(slot) => self.call_judged(slot, &mut stage),
-                Part::Seen(slots, ways) => self.call_all(&mut stage, slots, ways, event),
+                Part::Seen(seen) => self.call_all(&mut stage, seen, event),
             });
         }
         for group in list.groups() {
@@ -162,10 +162,10 @@ impl Pass<'_> {
 
     /// Puts the event into the queues of a chunk.
     #[inline(always)]
-    fn push_all<T: Send + Sync + 'static>(&mut self, slots: &[Arc<Slot>], ways: &[Way<T>], event: &Event<T>) {
+    fn push_all<T: Send + Sync + 'static>(&mut self, seen: &[Seen<T>], event: &Event<T>) {
         let tick = event.head().tick();
         let mut queued = 0;
-        for (slot, way) in slots.iter().zip(ways) {
+        for Seen { slot, way } in seen {
             let push = match way {
                 Way::Queue(ring) => ring.push(event.clone(), tick).map_err(drop),
                 Way::AnyQueue(ring) => ring.push(self.event.share(), tick).map_err(drop),
@@ -190,12 +190,11 @@ impl Pass<'_> {
     fn call_all<'s, T: Send + Sync + 'static>(
         &mut self,
         stage: &mut Stage<'s>,
-        slots: &'s [Arc<Slot>],
-        ways: &[Way<T>],
+        seen: &'s [Seen<T>],
         event: &Event<T>,
     ) {
         let mut delivered = 0;
-        for (slot, way) in slots.iter().zip(ways) {
+        for Seen { slot, way } in seen {
             let result = match way {
                 Way::Inline(handler) => stage.run_plain(slot, || handler.handle(slot, event)),
                 Way::AnyInline(handler) => {

@@ -90,7 +90,7 @@ pub(crate) trait InlineHandler: Send + Sync {
     /// Judges the type of the event, and runs the handler by way of [`Stage::run`].
     fn call<'a>(&self, event: &Passing<'_>, slot: &'a Arc<Slot>, stage: &mut Stage<'a>) -> Inline;
 
-    /// Itself as an `Arc<dyn Handle<E>>`, for the form `E` in which it takes events.
+    /// Itself as a `Box<dyn Handle<E>>`, for the form `E` in which it takes events.
     fn typed(self: Arc<Self>) -> Box<dyn Any + Send + Sync>;
 }
 

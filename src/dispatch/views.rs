@@ -27,9 +27,9 @@ pub(super) enum Way<T> {
     /// Into a queue that holds events of any type.
     AnyQueue(Arc<Ring<AnyEvent>>),
     /// To a handler of such events, in this thread.
-    Inline(Arc<dyn Handle<Event<T>>>),
+    Inline(Box<dyn Handle<Event<T>>>),
     /// To a handler of events of any type, in this thread.
-    AnyInline(Arc<dyn Handle<AnyEvent>>),
+    AnyInline(Box<dyn Handle<AnyEvent>>),
     /// The slot is to be asked: it has a filter or a budget, is observed, or wants another type.
     Judged,
 }
@@ -55,6 +55,12 @@ impl<T: Send + Sync + 'static> Way<T> {
     }
 }
 
+/// A subscription, and how an `Event<T>` gets there.
+pub(super) struct Seen<T> {
+    pub(super) slot: Arc<Slot>,
+    pub(super) way: Way<T>,
+}
+
 /// The views of one chunk. A copy of the chunk makes its own.
 #[derive(Default)]
 pub(super) struct Views {
@@ -69,7 +75,7 @@ trait AnyView: Any + Send + Sync {
 
 struct View<T> {
     /// One for each slot. Most topics have a subscription or two.
-    ways: SmallVec<[Way<T>; 2]>,
+    seen: SmallVec<[Seen<T>; 2]>,
     others: Views,
 }
 
@@ -80,17 +86,17 @@ impl<T: Send + Sync + 'static> AnyView for View<T> {
 }
 
 impl Views {
-    /// The ways to these slots, whose views these are, for an `Event<T>`.
+    /// These slots, whose views these are, as an `Event<T>` sees them.
     #[inline]
-    pub(super) fn ways<T: Send + Sync + 'static>(&self, slots: &[Arc<Slot>]) -> Option<&[Way<T>]> {
+    pub(super) fn of<T: Send + Sync + 'static>(&self, slots: &[Arc<Slot>]) -> Option<&[Seen<T>]> {
         let mut views = self;
         for _ in 0..MOST {
             let view: &dyn AnyView = &**views.first.get_or_init(|| {
-                let ways = slots.iter().map(|slot| Way::<T>::to(slot)).collect();
-                Box::new(View { ways, others: Self::default() })
+                let see = |slot: &Arc<Slot>| Seen { slot: Arc::clone(slot), way: Way::<T>::to(slot) };
+                Box::new(View { seen: slots.iter().map(see).collect(), others: Self::default() })
             });
             if let Some(view) = (view as &dyn Any).downcast_ref::<View<T>>() {
-                return Some(&view.ways);
+                return Some(&view.seen);
             }
             views = view.others();
         }

@@ -139,7 +139,7 @@ pub(crate) fn queue(capacity: usize, mode: DeliveryMode) -> (Arc<Slot>, Bell) {
 
 struct Calls<F>(F);
 
-impl<F: Fn() + Send + Sync> Handle<AnyEvent> for Calls<F> {
+impl<F: Fn() + Send + Sync> Handle<AnyEvent> for Arc<Calls<F>> {
     fn handle(&self, _slot: &Arc<Slot>, _event: &AnyEvent) -> Result<(), HandlerError> {
         (self.0)();
         Ok(())
@@ -155,7 +155,7 @@ impl<F: Fn() + Send + Sync + 'static> InlineHandler for Calls<F> {
     }
 
     fn typed(self: Arc<Self>) -> Box<dyn Any + Send + Sync> {
-        let handler: Arc<dyn Handle<AnyEvent>> = self;
+        let handler: Box<dyn Handle<AnyEvent>> = Box::new(self);
         Box::new(handler)
     }
 }
