@@ -12,23 +12,45 @@ use crate::dispatch::frames::see_mark;
 use crate::event::DropReason;
 use crate::sync::atomic::Ordering;
 
+/// Notices a handler that runs when it should not any more.
+#[derive(Clone)]
+struct Over {
+    over: Arc<AtomicBool>,
+    late: Figure,
+}
+
+impl Over {
+    fn new() -> Self {
+        Self { over: Arc::new(AtomicBool::new(false)), late: Figure::default() }
+    }
+
+    fn handler(&self) -> impl Fn() + Send + Sync + 'static {
+        let this = self.clone();
+        move || {
+            if this.over.load(Ordering::Relaxed) {
+                this.late.raise();
+            }
+        }
+    }
+
+    /// No handler runs from here on.
+    fn say(&self) {
+        self.over.store(true, Ordering::Relaxed);
+    }
+
+    fn check(&self) {
+        assert_eq!(self.late.get(), 0, "a handler ran after the end");
+    }
+}
+
 /// A publisher runs inline handlers while somebody cancels one of them and waits: it does not run after the wait,
 /// and the wait ends.
 fn cancel_and_wait_of(place: usize, handlers: usize) {
     loom::model(move || {
         let roster = Arc::default();
-        let over = Arc::new(AtomicBool::new(false));
-        let late = Figure::default();
-        let slot = {
-            let (over, late) = (Arc::clone(&over), late.clone());
-            move || {
-                if over.load(Ordering::Relaxed) {
-                    late.raise();
-                }
-            }
-        };
+        let over = Over::new();
         let before: Vec<_> = (0..place).map(|_| inline_in(&roster, u64::MAX, || {})).collect();
-        let slot = inline_in(&roster, u64::MAX, slot);
+        let slot = inline_in(&roster, u64::MAX, over.handler());
         let after: Vec<_> = (place + 1..handlers).map(|_| inline_in(&roster, u64::MAX, || {})).collect();
         let all: Vec<_> = before.into_iter().chain([Arc::clone(&slot)]).chain(after).collect();
         let publisher = spawn(move || {
@@ -40,10 +62,10 @@ fn cancel_and_wait_of(place: usize, handlers: usize) {
         let mut quiet = Quiet::of(Arc::clone(&slot));
         let ready = quiet.poll(&mut Context::from_waker(&waker)).is_ready();
         if ready {
-            over.store(true, Ordering::Relaxed);
+            over.say();
         }
         let all = publisher.join().expect("publisher");
-        assert_eq!(late.get(), 0, "a handler ran after the end");
+        over.check();
         assert!(ready || woken.get() > 0, "nobody told that the handler ended");
         drop((quiet, all));
         let handled = slot.ledger().delivered;
@@ -83,16 +105,8 @@ fn v3_the_second_of_two_inline_handlers_against_cancel_and_wait() {
 #[test]
 fn v3_a_mark_on_the_gate_against_a_publisher_that_enters() {
     loom::model(|| {
-        let over = Arc::new(AtomicBool::new(false));
-        let late = Figure::default();
-        let slot = {
-            let (over, late) = (Arc::clone(&over), late.clone());
-            inline(u64::MAX, move || {
-                if over.load(Ordering::Relaxed) {
-                    late.raise();
-                }
-            })
-        };
+        let over = Over::new();
+        let slot = inline(u64::MAX, over.handler());
         let publisher = {
             let slot = Arc::clone(&slot);
             spawn(move || publish(&slot, 1_u64).delivered())
@@ -100,10 +114,10 @@ fn v3_a_mark_on_the_gate_against_a_publisher_that_enters() {
         slot.gate.bar();
         see_mark();
         if slot.running_inline() == 0 {
-            over.store(true, Ordering::Relaxed);
+            over.say();
         }
         let delivered = publisher.join().expect("publisher") as u64;
-        assert_eq!(late.get(), 0, "a handler ran after the end");
+        over.check();
         close_account(slot, delivered, delivered);
     });
 }
@@ -115,16 +129,8 @@ fn v3_a_mark_on_the_gate_against_a_publisher_that_enters() {
 #[test]
 fn v3_a_nested_handler_against_cancel_and_wait() {
     loom::model(|| {
-        let over = Arc::new(AtomicBool::new(false));
-        let late = Figure::default();
-        let slot = {
-            let (over, late) = (Arc::clone(&over), late.clone());
-            inline(u64::MAX, move || {
-                if over.load(Ordering::Relaxed) {
-                    late.raise();
-                }
-            })
-        };
+        let over = Over::new();
+        let slot = inline(u64::MAX, over.handler());
         let outer = {
             let slot = Arc::clone(&slot);
             inline(u64::MAX, move || {
@@ -133,20 +139,20 @@ fn v3_a_nested_handler_against_cancel_and_wait() {
         };
         // Who only looks at a word comes last: see DESIGN.md, "What loom sees".
         let canceller = {
-            let slot = Arc::clone(&slot);
+            let (slot, over) = (Arc::clone(&slot), over.clone());
             spawn(move || {
                 slot.cancel(DropReason::Cancelled);
                 let mut quiet = Quiet::of(slot);
                 let (_woken, waker) = waker();
                 if quiet.poll(&mut Context::from_waker(&waker)).is_ready() {
-                    over.store(true, Ordering::Relaxed);
+                    over.say();
                 }
             })
         };
         publish(&outer, 1_u64);
         close_account(outer, 1, 1);
         canceller.join().expect("canceller");
-        assert_eq!(late.get(), 0, "a handler ran after the end");
+        over.check();
         let handled = slot.ledger().delivered;
         close_account(slot, handled, handled);
     });
