@@ -16,6 +16,15 @@ struct Flag {
 }
 
 impl Flag {
+    /// Returns when somebody waits: its waker is here, and it sleeps or is about to.
+    fn await_waiter(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.state.lock().expect("lock").1.is_none() {
+            assert!(Instant::now() < deadline, "nobody waits");
+            thread::yield_now();
+        }
+    }
+
     fn set(&self) {
         let waker = {
             let mut state = self.state.lock().expect("lock");
@@ -100,7 +109,7 @@ fn a_deadline_of_zero_ends_at_once_and_the_longest_does_not_overflow() {
         let flag = Arc::<Flag>::default();
         thread::scope(|scope| {
             let waiting = scope.spawn(|| block_on(&mut Until::new(&flag, Deadline::after(wait))));
-            thread::sleep(Duration::from_millis(5));
+            flag.await_waiter();
             flag.set();
             assert!(waiting.join().expect("no overflow"));
         });
@@ -153,7 +162,7 @@ fn a_park_token_of_the_application_is_given_back() {
             thread::park_timeout(PATIENCE);
             passed.store(start.elapsed() < PATIENCE, Ordering::Relaxed);
         });
-        thread::sleep(Duration::from_millis(5));
+        flag.await_waiter();
         flag.set();
         waiting.join().expect("waiting");
     });
