@@ -101,11 +101,6 @@ pub(super) fn running(key: SubscriptionKey) -> u64 {
     THREADS.lock().records.iter().map(|record| record.count(key)).sum()
 }
 
-/// To be called before the first inline subscription can get an event.
-pub(super) fn prepare() {
-    fence::prepare();
-}
-
 /// To be called by whoever has marked the gate of an inline subscription, before the look at who runs: from here on
 /// all publishers see the mark, or are seen.
 pub(super) fn see_mark() {

@@ -27,7 +27,7 @@ use crate::event::SubscriptionId;
 use crate::pattern::TopicPattern;
 use crate::queue::Gate;
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use crate::sync::clock;
+use crate::sync::{clock, fence};
 
 /// What happens to an event that finds the queue of a subscription full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -256,7 +256,8 @@ impl Slot {
             }
         });
         if slot.is_inline() {
-            frames::prepare();
+            // Publishers of inline handlers use these fences, and shall not be the first.
+            fence::prepare();
         }
         roster.enter(&slot);
         slot
