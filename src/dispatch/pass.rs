@@ -66,14 +66,22 @@ pub(crate) fn pass<T: Send + Sync + 'static>(
     if let Some(last) = last {
         return give(event, &last, receipt, patience);
     }
+    // Whose reference is the last is chance; the publisher gets the receipt in any case.
+    if event.head().has_extras() {
+        conclude(event, hooks);
+    } else {
+        event.retire();
+    }
+    receipt
+}
+
+/// The publisher is done with an event that somebody may wait for.
+#[cold]
+fn conclude<T: Send + Sync + 'static>(event: Event<T>, hooks: &Hooks) {
     if let Some(completion) = event.head().completion() {
         hooks.completed(completion.release());
     }
-    // Whose reference is the last is chance; the publisher gets the receipt in any case.
-    if std::mem::needs_drop::<T>() {
-        drop_guarded(event);
-    }
-    receipt
+    drop_guarded(event);
 }
 
 /// A queue that is the last of all: it is given the publisher's own reference to the event.

@@ -6,7 +6,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::head::{Head, accessors};
-use super::{AnyEvent, Extras, PayloadKind};
+use super::{AnyEvent, Extras, PayloadKind, reuse};
+use crate::guard::drop_guarded;
 use crate::sync::clock::Stamp;
 use crate::topic::Topic;
 
@@ -26,18 +27,6 @@ pub(super) struct Inner<T> {
 }
 
 impl<T> Event<T> {
-    /// Makes an event; every event is made here.
-    #[inline]
-    pub(crate) fn build(
-        topic: Topic,
-        stamp: Stamp,
-        kind: PayloadKind,
-        extras: Option<Box<Extras>>,
-        payload: T,
-    ) -> Self {
-        Self(Arc::new(Inner { head: Head::new(topic, stamp, kind, extras), payload }))
-    }
-
     #[inline]
     pub(crate) fn head(&self) -> &Head {
         &self.0.head
@@ -70,6 +59,35 @@ impl<T> Event<T> {
 }
 
 impl<T: Send + Sync + 'static> Event<T> {
+    /// Makes an event; every event is made here.
+    #[inline]
+    pub(crate) fn build(
+        topic: Topic,
+        stamp: Stamp,
+        kind: PayloadKind,
+        extras: Option<Box<Extras>>,
+        payload: T,
+    ) -> Self {
+        if let Some(mut spare) = reuse::take()
+            && let Some(Inner { head, payload: place }) = Arc::get_mut(&mut spare)
+        {
+            // One by one: made as a whole it would be copied twice.
+            head.renew(topic, stamp, kind, extras);
+            *place = payload;
+            return Self(spare);
+        }
+        Self(Arc::new(Inner { head: Head::new(topic, stamp, kind, extras), payload }))
+    }
+
+    /// Ends the publisher's reference to an event without extras. It may be the last one: a panic of the payload's drop
+    /// goes no further.
+    #[inline]
+    pub(crate) fn retire(self) {
+        if let Some(event) = reuse::keep(self) {
+            drop_guarded(event);
+        }
+    }
+
     /// Forgets the payload's type; [`AnyEvent::downcast`] finds it again.
     #[must_use]
     #[inline]
@@ -108,7 +126,7 @@ mod tests {
     use crate::event::{Metadata, Raw};
     use crate::sync::atomic::{AtomicUsize, Ordering};
 
-    fn event<T>(payload: T) -> Event<T> {
+    fn event<T: Send + Sync + 'static>(payload: T) -> Event<T> {
         let topic = Topic::new("user.created").expect("a valid topic");
         Event::build(topic, Stamp::coarse(), PayloadKind::Local, None, payload)
     }

@@ -33,6 +33,24 @@ impl Head {
         Self { topic, wall_ns: stamp.wall_ns, extras, tick_ms: stamp.tick_ms, kind }
     }
 
+    /// Turns the head of an event that is over into that of another one. It had no extras.
+    #[inline]
+    pub(super) fn renew(
+        &mut self,
+        topic: Topic,
+        stamp: Stamp,
+        kind: PayloadKind,
+        extras: Option<Box<Extras>>,
+    ) {
+        self.topic = topic;
+        self.wall_ns = stamp.wall_ns;
+        self.tick_ms = stamp.tick_ms;
+        self.kind = kind;
+        if let Some(extras) = extras {
+            self.extras = OnceBox::with_value(extras);
+        }
+    }
+
     #[inline]
     pub(crate) fn topic(&self) -> &Topic {
         &self.topic
@@ -70,6 +88,12 @@ impl Head {
 
     pub(crate) fn ttl(&self) -> Option<Duration> {
         self.extras.get()?.ttl
+    }
+
+    /// Says whether it has what few events have: an id that somebody asked for, a key, a completion.
+    #[inline]
+    pub(crate) fn has_extras(&self) -> bool {
+        self.extras.get().is_some()
     }
 
     /// One null check for an event without extras.

@@ -14,6 +14,7 @@
 //! | `metadata.rs` | [`Metadata`]: short lists of names and values |
 //! | `payload.rs` | [`PayloadKind`], and [`Raw`] bytes |
 //! | `completion.rs` | tells the publisher when the last subscription is done |
+//! | `reuse.rs` | keeps the block of an event for the next one of the same thread |
 //! | `outcome.rs` | what it tells: [`Outcome`], [`DropReason`], [`SubscriptionId`] |
 //!
 //! ```text
@@ -32,6 +33,7 @@ mod id;
 mod metadata;
 mod outcome;
 mod payload;
+mod reuse;
 
 pub use any::AnyEvent;
 pub use event::Event;
