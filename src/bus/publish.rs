@@ -74,7 +74,7 @@ pub(super) fn pass<T: Send + Sync + 'static>(
         drop_guarded(payload);
         return Ok(Receipt::default());
     }
-    let nested = if list.has_inline() || list.has_inline_group() {
+    let nested = if list.may_run_inline() {
         let limit = hub.options.inline_depth;
         match Nested::enter(limit) {
             Some(nested) => Some(nested),

@@ -14,11 +14,9 @@
 
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
 use super::list::SubscriberList;
 use super::table::TopicEntry;
-use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::snapshot::Snapshot;
 use crate::sync::{Line, OnceLock};
 
@@ -38,22 +36,98 @@ pub(crate) struct Place {
     pub(super) entry: Arc<TopicEntry>,
 }
 
-/// The topics of one bucket.
-pub(crate) type Bucket = SmallVec<[Place; 2]>;
+/// The topics of one bucket: one, seldom two.
+///
+/// The first is where a publisher has come to, without a look at how many there are.
+#[derive(Clone, Debug, Default)]
+#[repr(C)]
+pub(crate) struct Bucket {
+    first: Option<Place>,
+    rest: Vec<Place>,
+}
+
+impl Bucket {
+    /// The topic of that name and hash, if it is in this bucket.
+    #[inline]
+    pub(super) fn find(&self, hash: u64, name: &str) -> Option<&Place> {
+        let is_it = |place: &&Place| place.hash == hash && place.list.is_named(name);
+        match &self.first {
+            Some(first) if is_it(&first) => Some(first),
+            _ => self.rest.iter().find(is_it),
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Place> {
+        self.first.iter().chain(&self.rest)
+    }
+}
+
+impl Extend<Place> for Bucket {
+    fn extend<I: IntoIterator<Item = Place>>(&mut self, places: I) {
+        let mut places = places.into_iter();
+        if self.first.is_none() {
+            self.first = places.next();
+        }
+        self.rest.extend(places);
+    }
+}
+
+impl FromIterator<Place> for Bucket {
+    fn from_iter<I: IntoIterator<Item = Place>>(places: I) -> Self {
+        let mut bucket = Self::default();
+        bucket.extend(places);
+        bucket
+    }
+}
+
+/// How many buckets are in use.
+#[derive(Clone, Copy, Debug)]
+struct Extent {
+    count: usize,
+    /// The highest number that as many buckets can have, if it were a power of two: computed once, not with each
+    /// look.
+    mask: usize,
+}
+
+impl Extent {
+    fn new(count: usize) -> Self {
+        Self { count, mask: count.next_power_of_two() - 1 }
+    }
+
+    /// The number of the bucket of a hash.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "the low bits are all that counts")]
+    fn place(self, hash: u64) -> usize {
+        let number = hash as usize & self.mask;
+        // Not there yet: what belongs there still stands in the bucket that will be split for it.
+        if number < self.count { number } else { number & (self.mask >> 1) }
+    }
+
+    /// Both in one word, so that they go together. Neither is above 2^31.
+    fn pack(self) -> u64 {
+        (self.mask as u64) << 32 | self.count as u64
+    }
+
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "two halves of a word")]
+    fn unpack(word: u64) -> Self {
+        Self { count: word as u32 as usize, mask: (word >> 32) as usize }
+    }
+}
 
 /// All buckets.
 #[derive(Debug)]
 pub(super) struct Buckets {
-    /// How many are in use. Only grows.
-    count: Line<AtomicUsize>,
+    /// The [`Extent`]. Only grows.
+    extent: Line<AtomicU64>,
     /// The buckets do not move when there are more of them.
     segments: [OnceLock<Box<[Snapshot<Bucket>]>>; SEGMENTS],
 }
 
 impl Buckets {
     pub(super) fn new() -> Self {
-        let buckets =
-            Self { count: Line(AtomicUsize::new(FIRST)), segments: std::array::from_fn(|_| OnceLock::new()) };
+        let extent = Line(AtomicU64::new(Extent::new(FIRST).pack()));
+        let buckets = Self { extent, segments: std::array::from_fn(|_| OnceLock::new()) };
         // loom does not see that the lock orders the making of its atomics before their use.
         for segment in 0..if cfg!(loom) { SEGMENTS } else { 1 } {
             buckets.segment(segment);
@@ -63,7 +137,7 @@ impl Buckets {
 
     fn segment(&self, segment: usize) -> &[Snapshot<Bucket>] {
         self.segments[segment].get_or_init(|| {
-            let empty = Arc::new(Bucket::new());
+            let empty = Arc::new(Bucket::default());
             let len = FIRST << segment.saturating_sub(1);
             (0..len).map(|_| Snapshot::new(Arc::clone(&empty))).collect()
         })
@@ -71,21 +145,27 @@ impl Buckets {
 
     #[inline]
     fn at(&self, number: usize) -> &Snapshot<Bucket> {
-        let segment = if number < FIRST { 0 } else { (number / FIRST).ilog2() as usize + 1 };
-        let first = if segment == 0 { 0 } else { FIRST << (segment - 1) };
-        &self.segment(segment)[number - first]
+        // The bits that a number has above those of the first segment.
+        let segment = self.segment(((number / FIRST * 2) | 1).ilog2() as usize);
+        // A segment begins at the number that is its length, but for the first, which begins at 0.
+        &segment[number & (segment.len() - 1)]
+    }
+
+    #[inline]
+    fn extent(&self) -> Extent {
+        // Acquire: the buckets that a new number opens are filled.
+        Extent::unpack(self.extent.load(Ordering::Acquire))
     }
 
     /// The bucket of a hash.
     #[inline]
     pub(super) fn of(&self, hash: u64) -> &Snapshot<Bucket> {
-        // Acquire: the buckets that a new number opens are filled.
-        self.at(place(hash, self.count.load(Ordering::Acquire)))
+        self.at(self.extent().place(hash))
     }
 
     /// How many buckets there are.
     pub(super) fn count(&self) -> usize {
-        self.count.load(Ordering::Acquire)
+        self.extent().count
     }
 
     /// All buckets, beginning with that number and going round.
@@ -104,26 +184,16 @@ impl Buckets {
     pub(super) fn grow(&self, topics: usize, garbage: &mut impl Extend<Arc<Bucket>>) {
         let most = FIRST << (SEGMENTS - 1);
         while self.count() < (2 * topics).min(most) {
-            let new = self.count();
+            let (new, grown) = (self.count(), Extent::new(self.count() + 1));
             let lower = self.at(new - (1 << new.ilog2()));
             let (moved, stays): (Bucket, Bucket) =
-                lower.load().iter().cloned().partition(|known| place(known.hash, new + 1) == new);
+                lower.load().iter().cloned().partition(|known| grown.place(known.hash) == new);
             garbage.extend([self.at(new).swap(Arc::new(moved))]);
             // Release: with what has moved.
-            self.count.store(new + 1, Ordering::Release);
+            self.extent.store(grown.pack(), Ordering::Release);
             garbage.extend([lower.swap(Arc::new(stays))]);
         }
     }
-}
-
-/// The number of the bucket of a hash, when there are so many.
-#[inline]
-#[expect(clippy::cast_possible_truncation, reason = "the low bits are all that counts")]
-fn place(hash: u64, count: usize) -> usize {
-    let mask = count.next_power_of_two() - 1;
-    let number = hash as usize & mask;
-    // Not there yet: what belongs there still stands in the bucket that will be split for it.
-    if number < count { number } else { number & (mask >> 1) }
 }
 
 #[cfg(all(test, not(loom)))]
@@ -136,7 +206,8 @@ mod tests {
         let hashes: Vec<u64> = (1_u64..2_000).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 7).collect();
         for count in FIRST..FIRST * 9 {
             for hash in &hashes {
-                let (before, after) = (place(*hash, count), place(*hash, count + 1));
+                let place = |count| Extent::unpack(Extent::new(count).pack()).place(*hash);
+                let (before, after) = (place(count), place(count + 1));
                 assert!(before < count);
                 assert!(after == before || (after == count && before == count - (1 << count.ilog2())));
             }

@@ -23,7 +23,7 @@ const FEW: usize = 2;
 
 /// A part of a list, never changed and never empty.
 #[derive(Debug)]
-struct Chunk {
+pub(super) struct Chunk {
     /// The highest id: who looks for a slot need not fetch those on the way to it.
     last: SubscriptionId,
     slots: SmallVec<[Arc<Slot>; CHUNK]>,
@@ -47,14 +47,16 @@ fn last_of(block: &Block) -> Option<SubscriptionId> {
 }
 
 /// Slots in the order of their ids. Cheap to clone.
+/// The fields are in the order in which a publish reads them.
 #[derive(Clone, Debug, Default)]
+#[repr(C)]
 pub(crate) struct Chunks {
-    /// All of them while they are few, else none.
-    few: SmallVec<[Arc<Slot>; FEW]>,
     few_views: Views,
     /// No block and no chunk is empty.
     blocks: Option<Arc<[Block]>>,
     len: usize,
+    /// All of them while they are few, else none.
+    few: SmallVec<[Arc<Slot>; FEW]>,
 }
 
 impl Chunks {
@@ -189,18 +191,33 @@ impl Chunks {
 
     /// All of them in order, part by part, with the views of each.
     #[inline(always)]
-    pub(super) fn for_each_part<'a>(&'a self, mut visit: impl FnMut(&'a [Arc<Slot>], &'a Views)) {
+    pub(super) fn for_each_part<'a>(&'a self, mut visit: impl FnMut(PartSlots<'a>, &'a Views)) {
         let blocks = self.blocks.iter().flat_map(|blocks| blocks.iter());
         let mut chunks = blocks.flat_map(|block| block.iter());
-        let (mut slots, mut views) = (&self.few[..], &self.few_views);
-        loop {
-            if !slots.is_empty() {
-                visit(slots, views);
-            }
-            match chunks.next() {
-                Some(chunk) => (slots, views) = (&chunk.slots, &chunk.views),
-                None => return,
-            }
+        let mut next = match &self.blocks {
+            // How few is not asked: mostly one, and the views know it.
+            None => Some((PartSlots::Few(&self.few), &self.few_views)),
+            Some(_) => chunks.next().map(|chunk| (PartSlots::Chunk(chunk), &chunk.views)),
+        };
+        while let Some((slots, views)) = next {
+            visit(slots, views);
+            next = chunks.next().map(|chunk| (PartSlots::Chunk(chunk), &chunk.views));
+        }
+    }
+}
+
+/// The slots of a part of a list. They are seldom asked for: the views of the part have what a publish needs.
+#[derive(Clone, Copy)]
+pub(super) enum PartSlots<'a> {
+    Few(&'a SmallVec<[Arc<Slot>; FEW]>),
+    Chunk(&'a Chunk),
+}
+
+impl<'a> PartSlots<'a> {
+    pub(super) fn get(self) -> &'a [Arc<Slot>] {
+        match self {
+            Self::Few(few) => few,
+            Self::Chunk(chunk) => &chunk.slots,
         }
     }
 }
@@ -243,7 +260,7 @@ mod tests {
         assert_eq!(chunks.iter().count(), chunks.len());
         assert!(chunks.iter().is_sorted_by(|one, next| one.id < next.id));
         let mut visited = Vec::new();
-        chunks.for_each_part(|slots, _| visited.extend(slots.iter().map(|slot| slot.id)));
+        chunks.for_each_part(|slots, _| visited.extend(slots.get().iter().map(|slot| slot.id)));
         assert!(visited.into_iter().eq(chunks.iter().map(|slot| slot.id)));
         for block in chunks.blocks.iter().flat_map(|blocks| blocks.iter()) {
             assert!((1..=BLOCK).contains(&block.len()));

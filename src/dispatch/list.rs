@@ -51,6 +51,8 @@ pub(crate) struct SubscriberList {
     queues: bool,
     inline: bool,
     timed: bool,
+    groups: bool,
+    inline_groups: bool,
     /// Published to since the last sweep: the entry stays when room is made.
     used: AtomicBool,
     /// All that are in no group.
@@ -88,12 +90,14 @@ impl SubscriberList {
         let inline = chunks.iter().any(|slot| slot.is_inline());
         let timed = chunks.iter().any(|slot| slot.has_timeout());
         let name = SmallVec::from_slice(topic.as_str().as_bytes());
+        let (groups, inline_groups) = about_groups(&targets);
         let used = AtomicBool::new(true);
-        Self { name, generation, topic, queues, inline, timed, used, chunks, targets }
+        Self { name, generation, topic, queues, inline, timed, groups, inline_groups, used, chunks, targets }
     }
 
     /// This list with other subscribers.
     fn changed(&self, chunks: Chunks, targets: Box<[Target]>) -> Self {
+        let (groups, inline_groups) = about_groups(&targets);
         Self {
             name: SmallVec::from_slice(&self.name),
             generation: self.generation,
@@ -101,6 +105,8 @@ impl SubscriberList {
             queues: self.queues,
             inline: self.inline,
             timed: self.timed,
+            groups,
+            inline_groups,
             // Relaxed: a hint for the sweep.
             used: AtomicBool::new(self.used.load(Ordering::Relaxed)),
             chunks,
@@ -166,19 +172,27 @@ impl SubscriberList {
         Some(self.changed(self.chunks.clone(), targets.into()))
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.chunks.is_empty() && self.targets.is_empty()
+        !(self.queues | self.inline | self.groups)
     }
 
+    /// Says whether some subscriber that is in no group has a queue.
     #[inline]
     pub(super) fn has_queues(&self) -> bool {
         self.queues
     }
 
-    /// Says whether an inline handler may run (those of groups included).
+    /// Says whether some subscriber that is in no group runs inline.
     #[inline]
-    pub(crate) fn has_inline(&self) -> bool {
+    pub(super) fn has_inline(&self) -> bool {
         self.inline
+    }
+
+    /// Says whether an inline handler may run, those of groups included.
+    #[inline]
+    pub(crate) fn may_run_inline(&self) -> bool {
+        self.inline | self.inline_groups
     }
 
     /// Says whether the time of the call matters: a queue waits so long from there on, and inline handlers
@@ -187,13 +201,9 @@ impl SubscriberList {
         self.timed && self.inline
     }
 
-    /// Says whether some member of a group runs inline.
-    pub(crate) fn has_inline_group(&self) -> bool {
-        self.targets.iter().any(|target| target.members.iter().any(|slot| slot.is_inline()))
-    }
-
+    #[inline]
     pub(super) fn groups(&self) -> &[Target] {
-        &self.targets
+        if self.groups { &self.targets } else { &[] }
     }
 
     /// How many are in no group.
@@ -204,7 +214,7 @@ impl SubscriberList {
     /// The last slot, if all of them are queues, and in no group: so that nothing comes after it.
     #[inline]
     pub(super) fn last_of_queues(&self) -> Option<&Arc<Slot>> {
-        if self.inline || !self.targets.is_empty() { None } else { self.chunks.last() }
+        if self.inline | self.groups { None } else { self.chunks.last() }
     }
 
     /// The slot with this id, if it stands here.
@@ -233,9 +243,15 @@ impl SubscriberList {
         }
         self.chunks.for_each_part(|slots, views| match views.of(slots) {
             Some(seen) => visit(Part::Seen(seen)),
-            None => slots.iter().for_each(|slot| visit(Part::Judged(slot))),
+            None => slots.get().iter().for_each(|slot| visit(Part::Judged(slot))),
         });
     }
+}
+
+/// Whether there are groups, and whether some member of them runs inline.
+fn about_groups(targets: &[Target]) -> (bool, bool) {
+    let runs_inline = |target: &Target| target.members.iter().any(|slot| slot.is_inline());
+    (!targets.is_empty(), targets.iter().any(runs_inline))
 }
 
 /// A part of a list, on the way of an `Event<T>` past it.

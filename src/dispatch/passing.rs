@@ -7,12 +7,18 @@ use crate::event::{AnyEvent, Completion, Event, Head};
 
 /// An event of a known type, seen without it. The dispatcher is compiled once, not once per type.
 trait Source {
+    /// The `Event<T>`, to downcast to: a typed inline handler borrows it.
+    fn typed(&self) -> &dyn Any;
     fn payload_type_name(&self) -> &'static str;
     /// One more reference, for a queue.
     fn share(&self) -> AnyEvent;
 }
 
 impl<T: Send + Sync + 'static> Source for Event<T> {
+    fn typed(&self) -> &dyn Any {
+        self
+    }
+
     fn payload_type_name(&self) -> &'static str {
         std::any::type_name::<T>()
     }
@@ -29,8 +35,6 @@ pub(crate) struct Passing<'a> {
     head: &'a Head,
     // Asked for at every subscription: looked for once.
     completion: Option<&'a Completion>,
-    /// The `Event<T>`, to downcast to: a typed inline handler borrows it.
-    typed: &'a dyn Any,
     any: OnceCell<AnyEvent>,
 }
 
@@ -38,7 +42,7 @@ impl<'a> Passing<'a> {
     #[inline]
     pub(crate) fn new<T: Send + Sync + 'static>(event: &'a Event<T>) -> Self {
         let head = event.head();
-        Self { source: event, head, completion: head.completion(), typed: event, any: OnceCell::new() }
+        Self { source: event, head, completion: head.completion(), any: OnceCell::new() }
     }
 
     #[inline]
@@ -58,7 +62,7 @@ impl<'a> Passing<'a> {
     /// The event as a `T`, if it is one.
     #[inline]
     pub(crate) fn typed<T: 'static>(&self) -> Option<&Event<T>> {
-        self.typed.downcast_ref()
+        self.source.typed().downcast_ref()
     }
 
     /// The event without its type.

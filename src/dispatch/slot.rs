@@ -90,7 +90,7 @@ pub(crate) trait InlineHandler: Send + Sync {
     /// Judges the type of the event, and runs the handler by way of [`Stage::run`].
     fn call<'a>(&self, event: &Passing<'_>, slot: &'a Arc<Slot>, stage: &mut Stage<'a>) -> Inline;
 
-    /// Itself as a `Box<dyn Handle<E>>`, for the form `E` in which it takes events.
+    /// Itself as an `Arc<dyn Handle<E>>`, for the form `E` in which it takes events.
     fn typed(self: Arc<Self>) -> Box<dyn Any + Send + Sync>;
 }
 
@@ -173,7 +173,8 @@ pub(crate) struct Slot {
     // The publishers' line, which none of them writes to.
     /// Whether it is open. The gate of the queue, if there is one, is the one that decides.
     pub(super) gate: Gate,
-    pub(crate) sink: Sink,
+    /// The thread whose inline handlers `ended` counts: the first that ran one. 0 before.
+    home: AtomicU32,
     /// Whether somebody wants to hear of every handler's end,
     pub(crate) watched: bool,
     /// whether the [`Spec`] has a filter,
@@ -182,8 +183,7 @@ pub(crate) struct Slot {
     pub(super) limited: bool,
     /// and whether a full queue drops its oldest event.
     pub(super) displaces: bool,
-    /// The thread whose inline handlers `ended` counts: the first that ran one. 0 before.
-    home: AtomicU32,
+    pub(crate) sink: Sink,
     /// Written at the first event of another thread only.
     pub(super) stripes: Stripes,
 

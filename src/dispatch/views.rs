@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::chunks::PartSlots;
 use super::slot::{Handle, Sink, Slot};
 use crate::event::{AnyEvent, Event};
 use crate::queue::Ring;
@@ -27,9 +28,9 @@ pub(super) enum Way<T> {
     /// Into a queue that holds events of any type.
     AnyQueue(Arc<Ring<AnyEvent>>),
     /// To a handler of such events, in this thread.
-    Inline(Box<dyn Handle<Event<T>>>),
+    Inline(Arc<dyn Handle<Event<T>>>),
     /// To a handler of events of any type, in this thread.
-    AnyInline(Box<dyn Handle<AnyEvent>>),
+    AnyInline(Arc<dyn Handle<AnyEvent>>),
     /// The slot is to be asked: it has a filter or a budget, is observed, or wants another type.
     Judged,
 }
@@ -74,9 +75,17 @@ trait AnyView: Any + Send + Sync {
 }
 
 struct View<T> {
-    /// One for each slot. Most topics have a subscription or two.
-    seen: SmallVec<[Seen<T>; 2]>,
+    /// One for each slot. Most topics have one subscription.
+    seen: SmallVec<[Seen<T>; 1]>,
     others: Views,
+}
+
+impl<T: Send + Sync + 'static> View<T> {
+    #[cold]
+    fn boxed(slots: PartSlots<'_>) -> Box<dyn AnyView> {
+        let see = |slot: &Arc<Slot>| Seen { slot: Arc::clone(slot), way: Way::to(slot) };
+        Box::new(Self { seen: slots.get().iter().map(see).collect(), others: Views::default() })
+    }
 }
 
 impl<T: Send + Sync + 'static> AnyView for View<T> {
@@ -88,13 +97,10 @@ impl<T: Send + Sync + 'static> AnyView for View<T> {
 impl Views {
     /// These slots, whose views these are, as an `Event<T>` sees them.
     #[inline]
-    pub(super) fn of<T: Send + Sync + 'static>(&self, slots: &[Arc<Slot>]) -> Option<&[Seen<T>]> {
+    pub(super) fn of<T: Send + Sync + 'static>(&self, slots: PartSlots<'_>) -> Option<&[Seen<T>]> {
         let mut views = self;
         for _ in 0..MOST {
-            let view: &dyn AnyView = &**views.first.get_or_init(|| {
-                let see = |slot: &Arc<Slot>| Seen { slot: Arc::clone(slot), way: Way::<T>::to(slot) };
-                Box::new(View { seen: slots.iter().map(see).collect(), others: Self::default() })
-            });
+            let view: &dyn AnyView = &**views.first.get_or_init(|| View::<T>::boxed(slots));
             if let Some(view) = (view as &dyn Any).downcast_ref::<View<T>>() {
                 return Some(&view.seen);
             }

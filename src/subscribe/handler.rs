@@ -70,12 +70,12 @@ where
     }
 
     fn typed(self: Arc<Self>) -> Box<dyn Any + Send + Sync> {
-        let handler: Box<dyn Handle<E>> = Box::new(self);
+        let handler: Arc<dyn Handle<E>> = self;
         Box::new(handler)
     }
 }
 
-impl<E, F> Handle<E> for Arc<InlineBody<E, F>>
+impl<E, F> Handle<E> for InlineBody<E, F>
 where
     E: Delivered,
     F: Fn(&Arc<Slot>, &E) -> Result<(), HandlerError> + Send + Sync,

@@ -85,7 +85,7 @@ impl TopicTable {
         drop(entry.list.swap(Arc::clone(&list)));
         let snapshot = self.buckets.of(hash);
         let mut bucket = Bucket::clone(&snapshot.load());
-        bucket.push(Place { hash, list: SubscriberList::clone(&list), entry: Arc::clone(&entry) });
+        bucket.extend([Place { hash, list: SubscriberList::clone(&list), entry: Arc::clone(&entry) }]);
         garbage.buckets.push(snapshot.swap(Arc::new(bucket)));
         writer.entries += 1;
         writer.loose += 1;
