@@ -49,6 +49,22 @@ pub(super) enum Count {
     Skipped,
 }
 
+// There is a receipt to drop after each publish: what few of them have is out of its way.
+impl Drop for Receipt {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(more) = self.more.take() {
+            drop_more(more);
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn drop_more(more: Box<More>) {
+    drop(more);
+}
+
 // What is put aside is empty in the hands of users, and whole at any time.
 impl UnwindSafe for Receipt {}
 impl RefUnwindSafe for Receipt {}
@@ -227,7 +243,7 @@ impl Receipt {
     }
 
     /// Adds what another event of the same batch came to.
-    pub(crate) fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, mut other: Self) {
         if COUNTS
             .iter()
             .any(|count| self.counts.lane(*count).checked_add(other.counts.lane(*count)).is_none())
@@ -235,7 +251,7 @@ impl Receipt {
             self.widen();
         }
         self.counts.0 += other.counts.0;
-        if let Some(mut theirs) = other.more {
+        if let Some(mut theirs) = other.more.take() {
             let mine = self.more.get_or_insert_default();
             for (mine, theirs) in mine.wide.iter_mut().zip(theirs.wide) {
                 *mine = mine.saturating_add(theirs);

@@ -113,9 +113,8 @@ pub(crate) fn wall_time(wall_ns: u64) -> SystemTime {
 /// Returns the wrapping millisecond count of a monotonic time.
 #[inline]
 fn tick(mono_ns: i64) -> u32 {
-    let wrapped = (mono_ns / 1_000_000) & i64::from(u32::MAX);
-    // Masked to 32 bits, so the conversion cannot fail.
-    u32::try_from(wrapped).unwrap_or(0)
+    // As unsigned, for that divides faster. Masked to 32 bits, so the conversion cannot fail.
+    u32::try_from((mono_ns.cast_unsigned() / 1_000_000) & u64::from(u32::MAX)).unwrap_or(0)
 }
 
 /// The process-wide offset of the wall clock.
@@ -145,7 +144,8 @@ impl WallOffset {
         // Acquire: pairs with the release in `resample`, so that the offset read below is the one of
         // this sample or a newer one, never the initial 0.
         let sampled = self.sampled_ns.load(Ordering::Acquire);
-        let offset = if mono.saturating_sub(sampled) > RESAMPLE_NS {
+        // Neither is further from zero than half of what there is: see `NEVER`.
+        let offset = if mono.wrapping_sub(sampled) > RESAMPLE_NS {
             self.resample(sample())
         } else {
             // Relaxed: ordered after the load above by its acquire; any newer value is as good.
@@ -195,11 +195,14 @@ mod source {
 
     /// Nanoseconds since the machine's start.
     #[inline]
+    #[expect(clippy::useless_conversion, reason = "the width of the fields depends on the platform")]
     pub(super) fn monotonic(precision: Precision) -> i64 {
-        nanoseconds(clock_gettime(match precision {
+        let time = clock_gettime(match precision {
             Precision::Coarse => ClockId::MonotonicCoarse,
             Precision::Precise => ClockId::Monotonic,
-        }))
+        });
+        // It begins with the machine, and 292 years later this would wrap.
+        i64::from(time.tv_sec).wrapping_mul(1_000_000_000).wrapping_add(i64::from(time.tv_nsec))
     }
 
     /// Nanoseconds since 1970, negative before.
