@@ -28,7 +28,7 @@ impl Slot {
         }
         let first = close(&self.gate);
         if self.is_inline() {
-            frames::see_mark();
+            self.show_mark();
         } else {
             // Publishers that wait for room find the gate closed.
             self.room.notify(usize::MAX);
@@ -38,6 +38,14 @@ impl Slot {
             table.remove(self);
         }
         first
+    }
+
+    /// The gate of an inline subscription was marked: from here on all publishers see it, or are seen.
+    pub(super) fn show_mark(&self) {
+        if let Some(attendance) = self.attendance() {
+            attendance.stop();
+        }
+        frames::see_mark();
     }
 
     /// Accepts no more events, starts no more handlers and discards what is queued. True for the
@@ -105,7 +113,10 @@ impl Slot {
     pub(crate) fn pause(&self) {
         match self.inlet() {
             Some(inlet) => inlet.taken().pause(),
-            None => self.gate.bypass(),
+            None => {
+                self.gate.bypass();
+                self.attendance().inspect(|attendance| attendance.stop());
+            }
         }
     }
 

@@ -265,12 +265,27 @@ impl<'a> Stage<'a> {
         }
     }
 
+    /// Leaves the handler before, if there was one, and enters the one of this slot, whose gate the caller looks at next.
     #[inline(always)]
-    fn change_to(&mut self, slot: &'a Slot) {
+    pub(super) fn change_to(&mut self, slot: &'a Slot) {
         self.show(slot.key().address());
         if let Some(last) = self.last.replace(slot) {
             Self::left(last);
         }
+    }
+
+    /// Like [`change_to`](Self::change_to) within a round: its mark, which the caller looks at next, tells whether a gate
+    /// was changed, that of the handler before included. Who goes on by slots then says with [`stay`](Self::stay) which
+    /// one that was.
+    #[inline(always)]
+    pub(super) fn change_in_round(&self, slot: &Slot) {
+        self.show(slot.key().address());
+    }
+
+    /// This was the last handler that ran.
+    #[inline(always)]
+    pub(super) fn stay(&mut self, slot: &'a Slot) {
+        self.last = Some(slot);
     }
 
     /// Shows which handler is entered, and that the one before was left. What follows is a look at their gates.

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::chunks::Chunks;
 use super::slot::{Group, Slot};
-use super::views::Seen;
+use super::views::View;
 use crate::event::SubscriptionId;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::topic::Topic;
@@ -242,7 +242,7 @@ impl SubscriberList {
             return slots.for_each(|slot| visit(Part::Judged(slot)));
         }
         self.chunks.for_each_part(|slots, views| match views.of(slots) {
-            Some(seen) => visit(Part::Seen(seen)),
+            Some(view) => visit(Part::Seen(view)),
             None => slots.get().iter().for_each(|slot| visit(Part::Judged(slot))),
         });
     }
@@ -259,5 +259,5 @@ pub(super) enum Part<'a, T> {
     /// A subscription that is to be asked.
     Judged(&'a Arc<Slot>),
     /// Subscriptions, and how the event gets to each.
-    Seen(&'a [Seen<T>]),
+    Seen(&'a View<T>),
 }

@@ -6,6 +6,7 @@
 //! wait for the ones put aside, together      `wait.rs`, each under its own deadline
 //! ```
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -17,9 +18,10 @@ use super::observer::{Hooks, Timing};
 use super::offer::{Inline, Verdict};
 use super::passing::Passing;
 use super::receipt::{Count, Receipt};
+use super::rounds::Round;
 use super::scope;
 use super::slot::{DeliveryMode, InlineHandler, Sink, Slot};
-use super::views::{Seen, Way};
+use super::views::{Seen, View, Way};
 use super::wait::Waiting;
 use crate::error::HandlerError;
 use crate::event::{DropReason, Event};
@@ -146,11 +148,13 @@ impl Pass<'_> {
             let is_spare = |slot: &Arc<Slot>| spare.is_some_and(|spare| Arc::ptr_eq(spare, slot));
             list.walk(start, typed, |part| match part {
                 Part::Judged(slot) => self.offer_judged(slot),
-                Part::Seen([seen @ .., Seen { slot, way: Way::Queue(ring) }]) if is_spare(slot) => {
-                    self.push_all(seen, event);
-                    last = Some(Last { slot, ring });
-                }
-                Part::Seen(seen) => self.push_all(seen, event),
+                Part::Seen(view) => match &view.seen[..] {
+                    [seen @ .., Seen { slot, way: Way::Queue(ring) }] if is_spare(slot) => {
+                        self.push_all(seen, event);
+                        last = Some(Last { slot, ring });
+                    }
+                    seen => self.push_all(seen, event),
+                },
             });
         }
         if list.has_inline()
@@ -159,7 +163,7 @@ impl Pass<'_> {
             let mut stage = Stage::new(nested);
             list.walk(start, typed, |part| match part {
                 Part::Judged(slot) => self.call_judged(slot, &mut stage),
-                Part::Seen(seen) => self.call_all(&mut stage, seen, event),
+                Part::Seen(view) => self.call_all(&mut stage, view, event),
             });
         }
         for group in list.groups() {
@@ -198,11 +202,15 @@ impl Pass<'_> {
     fn call_all<'s, T: Send + Sync + 'static>(
         &mut self,
         stage: &mut Stage<'s>,
-        seen: &'s [Seen<T>],
+        view: &'s View<T>,
         event: &Event<T>,
     ) {
+        let mut left = &view.seen[..];
+        if let Some(round) = view.rounds().and_then(|rounds| rounds.begin(stage.thread())) {
+            left = self.call_round(stage, round, left, event);
+        }
         let mut delivered = 0;
-        for Seen { slot, way } in seen {
+        for Seen { slot, way } in left {
             let result = match way {
                 Way::Inline(handler) => stage.run_plain(slot, || handler.handle(slot, event)),
                 Way::AnyInline(handler) => {
@@ -223,6 +231,63 @@ impl Pass<'_> {
             }
         }
         self.receipt.count_several(Count::Delivered, delivered);
+    }
+
+    /// Runs the inline handlers of a chunk in a round. Returns those that are left when subscriptions have to be asked.
+    #[inline(always)]
+    fn call_round<'s, T: Send + Sync + 'static>(
+        &mut self,
+        stage: &mut Stage<'s>,
+        mut round: Round<'_>,
+        seen: &'s [Seen<T>],
+        event: &Event<T>,
+    ) -> &'s [Seen<T>] {
+        // The number of the handler that is called now.
+        let mut now = 0;
+        // Once for each handler that fails, and once more: to catch the panics of each one by itself costs more.
+        loop {
+            let first = now;
+            let call = || {
+                while let Some(Seen { slot, way }) = seen.get(now) {
+                    if now == first {
+                        stage.change_to(slot);
+                    } else {
+                        stage.change_in_round(slot);
+                    }
+                    if round.is_over() {
+                        return Ok(());
+                    }
+                    round.start();
+                    if let Way::Inline(handler) = way {
+                        handler.handle(slot, event)?;
+                    } else if let Way::AnyInline(handler) = way {
+                        handler.handle(slot, self.event.any())?;
+                    }
+                    round.end();
+                    now += 1;
+                }
+                Ok(())
+            };
+            let result = catch_unwind(AssertUnwindSafe(call))
+                .unwrap_or_else(|payload| Err(HandlerError::panicked(payload)));
+            let Err(error) = result else {
+                if now > first {
+                    stage.stay(&seen[now - 1].slot);
+                }
+                break;
+            };
+            let slot = &seen[now].slot;
+            slot.ended.fail();
+            round.end();
+            now += 1;
+            stage.stay(slot);
+            self.failed(slot, stage, error);
+        }
+        if now == seen.len() {
+            round.complete();
+        }
+        self.receipt.count_several(Count::Delivered, u16::try_from(now).unwrap_or(u16::MAX));
+        &seen[now..]
     }
 
     /// A handler failed.

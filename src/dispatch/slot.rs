@@ -18,6 +18,7 @@ use super::observer::Hooks;
 use super::offer::Inline;
 use super::passing::Passing;
 use super::roster::Roster;
+use super::rounds::Attendance;
 use super::scope::SubscriptionKey;
 use super::stripe::Stripes;
 use super::table::TopicTable;
@@ -92,6 +93,9 @@ pub(crate) trait InlineHandler: Send + Sync {
 
     /// Itself as an `Arc<dyn Handle<E>>`, for the form `E` in which it takes events.
     fn typed(self: Arc<Self>) -> Box<dyn Any + Send + Sync>;
+
+    /// The rounds in which it is called.
+    fn attendance(&self) -> &Attendance;
 }
 
 /// The handler itself, for events in one form.
@@ -278,6 +282,14 @@ impl Slot {
         }
     }
 
+    /// The rounds that its handler takes part in, if it runs inline.
+    pub(super) fn attendance(&self) -> Option<&Attendance> {
+        match &self.sink {
+            Sink::Inline(handler) => Some(handler.attendance()),
+            Sink::Queue(_) => None,
+        }
+    }
+
     /// A read-modify-write of the gate by which those who wait for the end and those who bring it about see each
     /// other: see README.md, "Quiet". Says whether the gate is closed.
     pub(super) fn touch(&self) -> bool {
@@ -352,6 +364,11 @@ impl Slot {
         self.gate.view().is_closed()
     }
 
+    /// Says whether an inline handler may be called without further ado.
+    pub(super) fn is_open(&self) -> bool {
+        self.gate.view().is_open()
+    }
+
     /// Says whether handlers that run had better come to their end.
     pub(crate) fn is_tripped(&self) -> bool {
         // Acquire: see `cancel`.
@@ -373,9 +390,10 @@ impl Slot {
     /// Reads the ledger: the ends first, then what was taken, then what was accepted, so that no
     /// event shows at its end that does not show at its source (invariant C2).
     pub(crate) fn ledger(&self) -> Ledger {
-        let sinks = Sinks::read(&self.ended, &self.refused);
+        let rounds = self.attendance().map(Attendance::counts).unwrap_or_default();
+        let sinks = Sinks::read(&self.ended, &self.refused, rounds.ended);
         let stripes = self.stripes.sums();
-        let started = self.ended.started();
+        let started = self.ended.started() + rounds.started;
         let (taken, accepted) = self.inlet().map_or((0, 0), |inlet| {
             let taken = inlet.taken().view();
             let gate = inlet.gate().view();

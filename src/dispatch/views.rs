@@ -4,7 +4,8 @@
 //! at each subscription of each publish, that is a call through a vtable and a comparison whose operands come back
 //! through memory, and costs as much as the rest of an inline handler's call. A *view* has the answers of a chunk of
 //! slots for one type. It is made by the first event of that type which passes the chunk, and lives as long as the
-//! chunk, which changes together with its slots.
+//! chunk, which changes together with its slots. Where all handlers of a chunk run inline it counts them, too
+//! (`rounds.rs`).
 
 use std::any::Any;
 use std::fmt;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::chunks::PartSlots;
+use super::rounds::Rounds;
 use super::slot::{Handle, Sink, Slot};
 use crate::event::{AnyEvent, Event};
 use crate::queue::Ring;
@@ -74,17 +76,62 @@ trait AnyView: Any + Send + Sync {
     fn others(&self) -> &Views;
 }
 
-struct View<T> {
+/// A part of a list, as an `Event<T>` sees it.
+pub(super) struct View<T> {
     /// One for each slot. Most topics have one subscription.
-    seen: SmallVec<[Seen<T>; 1]>,
+    pub(super) seen: SmallVec<[Seen<T>; 1]>,
     others: Views,
+    rounds: Option<Attended>,
+}
+
+/// The rounds of a view, and where its subscriptions have them.
+struct Attended {
+    rounds: Arc<Rounds>,
+    places: Box<[usize]>,
 }
 
 impl<T: Send + Sync + 'static> View<T> {
     #[cold]
     fn boxed(slots: PartSlots<'_>) -> Box<dyn AnyView> {
         let see = |slot: &Arc<Slot>| Seen { slot: Arc::clone(slot), way: Way::to(slot) };
-        Box::new(Self { seen: slots.get().iter().map(see).collect(), others: Views::default() })
+        let seen: SmallVec<_> = slots.get().iter().map(see).collect();
+        let rounds = if matches!(slots, PartSlots::Chunk(_)) { Attended::by(&seen) } else { None };
+        Box::new(Self { seen, others: Views::default(), rounds })
+    }
+
+    /// The rounds in which its handlers are called, if all of them run inline.
+    #[inline]
+    pub(super) fn rounds(&self) -> Option<&Rounds> {
+        self.rounds.as_ref().map(|attended| &*attended.rounds)
+    }
+}
+
+impl Attended {
+    /// `None` if the event has to go another way than to inline handlers, which are called as they are.
+    fn by<T>(seen: &[Seen<T>]) -> Option<Self> {
+        let inline = |seen: &Seen<T>| matches!(seen.way, Way::Inline(_) | Way::AnyInline(_));
+        if !seen.iter().all(inline) {
+            return None;
+        }
+        let rounds = Rounds::new(seen.len());
+        let attendances = seen.iter().filter_map(|seen| seen.slot.attendance()).enumerate();
+        let places = attendances.map(|(number, attendance)| attendance.join(&rounds, number)).collect();
+        if seen.iter().any(|seen| !seen.slot.is_open()) {
+            // Who closed it may not have found it here.
+            rounds.stop();
+        }
+        Some(Self { rounds, places })
+    }
+}
+
+impl<T> Drop for View<T> {
+    fn drop(&mut self) {
+        let Some(Attended { places, .. }) = &self.rounds else { return };
+        for (seen, place) in self.seen.iter().zip(places) {
+            if let Some(attendance) = seen.slot.attendance() {
+                attendance.leave(*place);
+            }
+        }
     }
 }
 
@@ -97,12 +144,12 @@ impl<T: Send + Sync + 'static> AnyView for View<T> {
 impl Views {
     /// These slots, whose views these are, as an `Event<T>` sees them.
     #[inline]
-    pub(super) fn of<T: Send + Sync + 'static>(&self, slots: PartSlots<'_>) -> Option<&[Seen<T>]> {
+    pub(super) fn of<T: Send + Sync + 'static>(&self, slots: PartSlots<'_>) -> Option<&View<T>> {
         let mut views = self;
         for _ in 0..MOST {
             let view: &dyn AnyView = &**views.first.get_or_init(|| View::<T>::boxed(slots));
             if let Some(view) = (view as &dyn Any).downcast_ref::<View<T>>() {
-                return Some(&view.seen);
+                return Some(view);
             }
             views = view.others();
         }

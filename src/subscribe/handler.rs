@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use super::delivered::{Delivered, PassingEvent};
-use crate::dispatch::{Filter, Handle, Inline, InlineHandler, Next, Passing, Slot, Stage, Timing};
+use crate::dispatch::{
+    Attendance, Filter, Handle, Inline, InlineHandler, Next, Passing, Slot, Stage, Timing,
+};
 use crate::error::HandlerError;
 use crate::guard::{drop_guarded, guarded};
 use crate::queue::Ring;
@@ -47,12 +49,13 @@ impl<E: Into<HandlerError>> HandlerResult for Result<(), E> {
 /// A closure in the publisher's thread.
 pub(crate) struct InlineBody<E, F> {
     call: F,
+    attendance: Attendance,
     event: PhantomData<fn(&E)>,
 }
 
 impl<E, F> InlineBody<E, F> {
     pub(crate) fn new(call: F) -> Self {
-        Self { call, event: PhantomData }
+        Self { call, attendance: Attendance::default(), event: PhantomData }
     }
 }
 
@@ -72,6 +75,10 @@ where
     fn typed(self: Arc<Self>) -> Box<dyn Any + Send + Sync> {
         let handler: Arc<dyn Handle<E>> = self;
         Box::new(handler)
+    }
+
+    fn attendance(&self) -> &Attendance {
+        &self.attendance
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use loom::thread::{JoinHandle, spawn};
 
-use super::support::{Figure, close_account, inline, publish, push, queue, take_one};
+use super::support::{Figure, close_account, inline, inline_in, publish, publish_to, push, queue, take_one};
 use crate::dispatch::slot::{DeliveryMode, Slot};
 use crate::dispatch::{Ledger, Roster};
 use crate::event::DropReason;
@@ -149,5 +149,23 @@ fn c2_a_reader_of_the_bus_against_the_end_of_a_slot() {
         dropper.join().expect("dropper");
         assert_eq!(roster.ledger().offered, 1);
         assert_eq!(drops.get(), 1);
+    });
+}
+
+/// A publisher calls two inline handlers in a round, and drops the list with its view, while one reads the account of
+/// the second: what is counted in the round shows once, before and after it is gone.
+///
+/// Broken by an `Attendance::leave` that gives the seat up before it keeps its count, or does not keep it.
+#[test]
+fn c2_a_reader_during_a_round_and_its_end() {
+    loom::model(|| {
+        let roster = Arc::default();
+        let slots = [inline_in(&roster, u64::MAX, || {}), inline_in(&roster, u64::MAX, || {})];
+        let reader = reader(&slots[1], 1);
+        publish_to(&slots, 1_u64, None);
+        reader.join().expect("reader");
+        for slot in slots {
+            close_account(slot, 1, 1);
+        }
     });
 }

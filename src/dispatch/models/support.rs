@@ -10,8 +10,8 @@ use crate::dispatch::slot::{
     Consumer, DeliveryMode, Handle, InlineHandler, Sink, Slot, SlotParts, Spec, SubscriptionKind,
 };
 use crate::dispatch::{
-    Hooks, Inline, MAX_DEPTH, Nested, Next, Patience, Receipt, Roster, Stage, SubscriberList, TopicTable,
-    pass,
+    Attendance, Hooks, Inline, MAX_DEPTH, Nested, Next, Patience, Receipt, Roster, Stage, SubscriberList,
+    TopicTable, pass,
 };
 use crate::error::HandlerError;
 use crate::event::{AnyEvent, DropReason, Event, Extras, PayloadKind};
@@ -137,9 +137,9 @@ pub(crate) fn queue(capacity: usize, mode: DeliveryMode) -> (Arc<Slot>, Bell) {
     (slot(spec(&["t"], capacity, mode), |_| ends(capacity, bell.clone())), bell)
 }
 
-struct Calls<F>(F);
+struct Calls<F>(F, Attendance);
 
-impl<F: Fn() + Send + Sync> Handle<AnyEvent> for Arc<Calls<F>> {
+impl<F: Fn() + Send + Sync> Handle<AnyEvent> for Calls<F> {
     fn handle(&self, _slot: &Arc<Slot>, _event: &AnyEvent) -> Result<(), HandlerError> {
         (self.0)();
         Ok(())
@@ -155,8 +155,12 @@ impl<F: Fn() + Send + Sync + 'static> InlineHandler for Calls<F> {
     }
 
     fn typed(self: Arc<Self>) -> Box<dyn Any + Send + Sync> {
-        let handler: Box<dyn Handle<AnyEvent>> = Box::new(self);
+        let handler: Arc<dyn Handle<AnyEvent>> = self;
         Box::new(handler)
+    }
+
+    fn attendance(&self) -> &Attendance {
+        &self.1
     }
 }
 
@@ -173,7 +177,9 @@ pub(crate) fn inline_in(
 ) -> Arc<Slot> {
     let mut spec = spec(&["t"], 1, DeliveryMode::Drop);
     (spec.budget, spec.kind) = (budget, SubscriptionKind::Inline);
-    slot_in(&Weak::new(), roster, spec, |_| (Sink::Inline(Arc::new(Calls(handler))), None))
+    slot_in(&Weak::new(), roster, spec, |_| {
+        (Sink::Inline(Arc::new(Calls(handler, Attendance::default()))), None)
+    })
 }
 
 /// Publishes a payload to one slot, as far as that needs no waiting.
