@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::frames;
-use super::slot::Slot;
+use super::slot::{Slot, SubscriptionKind};
 use crate::event::DropReason;
 use crate::queue::Gate;
 use crate::sync::atomic::Ordering;
+use crate::sync::fence;
 
 impl Slot {
     /// Accepts no more events and leaves the table; what is queued is still handled. True for the
@@ -27,9 +28,8 @@ impl Slot {
             inlet.gate().close();
         }
         let first = close(&self.gate);
-        if self.is_inline() {
-            self.show_mark();
-        } else {
+        self.show_mark();
+        if !self.is_inline() {
             // Publishers that wait for room find the gate closed.
             self.room.notify(usize::MAX);
         }
@@ -40,12 +40,15 @@ impl Slot {
         first
     }
 
-    /// The gate of an inline subscription was marked: from here on all publishers see it, or are seen.
+    /// The gate was marked. From here on publishers that call an inline handler see it, or are seen, and a receiver
+    /// that has taken an event sees it, or its count is seen (`after_receive`).
     pub(super) fn show_mark(&self) {
         if let Some(attendance) = self.attendance() {
             attendance.stop();
+            frames::see_mark();
+        } else if self.spec.kind == SubscriptionKind::Receiver && self.was_used() {
+            fence::heavy();
         }
-        frames::see_mark();
     }
 
     /// Accepts no more events, starts no more handlers and discards what is queued. True for the

@@ -259,8 +259,8 @@ impl Slot {
                 table,
             }
         });
-        if slot.is_inline() {
-            // Publishers of inline handlers use these fences, and shall not be the first.
+        if slot.is_inline() || slot.spec.kind == SubscriptionKind::Receiver {
+            // Publishers of inline handlers and receivers use these fences, and shall not be the first.
             fence::prepare();
         }
         roster.enter(&slot);
@@ -401,6 +401,11 @@ impl Slot {
             (gate.accepted() - u64::try_from(gate.ahead_of(taken)).unwrap_or(0), gate.accepted())
         });
         Ledger::read(&sinks, stripes, taken + started, accepted + started)
+    }
+
+    /// Says whether an event was ever queued.
+    pub(super) fn was_used(&self) -> bool {
+        self.inlet().is_some_and(|inlet| inlet.gate().view().accepted() > 0)
     }
 
     /// How many events are queued.

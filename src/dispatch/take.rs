@@ -13,6 +13,7 @@ use crate::event::{Head, Settled};
 use crate::guard::drop_guarded;
 use crate::queue::{Popped, Ring};
 use crate::sync::atomic::Ordering;
+use crate::sync::fence::Light;
 
 /// What a consumer finds when it asks for the next event.
 #[derive(Debug)]
@@ -194,6 +195,23 @@ impl Slot {
     pub(crate) fn was_woken(&self) -> bool {
         // A read-modify-write: see README.md, "Going to sleep".
         self.inlet().is_some_and(|inlet| inlet.gate().touch().is_active())
+    }
+
+    /// To be called by a receiver when it has counted an event, for it may never come back: tells those who wait for
+    /// the end.
+    #[inline(always)]
+    pub(crate) fn after_receive(&self) {
+        if self.sees_close() {
+            self.announce_quiet();
+        }
+    }
+
+    /// Says whether the gate is closed. Either this sees the closer's mark, or the closer sees what was counted before:
+    /// see `show_mark`.
+    #[inline(always)]
+    pub(super) fn sees_close(&self) -> bool {
+        Light::new().fence();
+        self.gate.view().is_closed()
     }
 
     /// To be called by a consumer when it stops for now: tells those who wait for the end.

@@ -99,11 +99,7 @@ impl<E: Delivered> Receiver<E> {
             return match slot.take(&self.queue) {
                 Next::Event(event) => {
                     slot.handed_over(event.parts().0);
-                    // Who drains waits for the last event to be taken, and this may have been it. While
-                    // the next one is there, it was not.
-                    if self.queue.oldest_tick().is_none() {
-                        slot.after_run();
-                    }
+                    slot.after_receive();
                     Ok(event)
                 }
                 Next::Empty | Next::Paused | Next::Cancelled if !slot.is_closed() => Err(TryRecvError::Empty),

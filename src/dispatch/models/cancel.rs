@@ -6,8 +6,11 @@ use std::task::Context;
 use loom::sync::atomic::AtomicBool;
 use loom::thread::spawn;
 
-use super::support::{Figure, close_account, inline, publish, publish_with, queue, serve, take_one, waker};
-use crate::dispatch::slot::DeliveryMode;
+use super::support::{
+    Bell, Figure, close_account, ends, inline, publish, publish_with, queue, serve, slot, spec, take_one,
+    waker,
+};
+use crate::dispatch::slot::{DeliveryMode, Spec, SubscriptionKind};
 use crate::dispatch::{Next, Quiet};
 use crate::event::{Completion, DropReason, Extras};
 use crate::sync::atomic::Ordering;
@@ -271,10 +274,10 @@ fn c1_a_budget_of_one_runs_one_handler() {
 fn c1_a_budget_of_one_against_a_late_push() {
     loom::model(|| {
         let drops = Figure::default();
-        let bell = super::support::Bell::default();
-        let mut spec = super::support::spec(&["t"], 2, DeliveryMode::Drop);
+        let bell = Bell::default();
+        let mut spec = spec(&["t"], 2, DeliveryMode::Drop);
         spec.budget = 1;
-        let slot = super::support::slot(spec, |_| super::support::ends(2, bell));
+        let slot = slot(spec, |_| ends(2, bell));
         publish(&slot, drops.payload(1));
         let publisher = {
             let (slot, payload) = (Arc::clone(&slot), drops.payload(2));
@@ -284,5 +287,32 @@ fn c1_a_budget_of_one_against_a_late_push() {
         let late = publisher.join().expect("publisher") as u64;
         assert_eq!(drops.get(), 2);
         close_account(slot, 1 + late, 1);
+    });
+}
+
+/// A receiver takes and counts an event while somebody closes its subscription: one of the two sees the other. The
+/// hand-shake alone, with nothing in between that has a fence of its own.
+///
+/// Broken by a `show_mark` without its fence, and by a `sees_close` without its own.
+#[test]
+fn l1_a_mark_on_the_gate_against_a_receiver_that_counts() {
+    loom::model(|| {
+        let spec = Spec { kind: SubscriptionKind::Receiver, ..spec(&["t"], 1, DeliveryMode::Drop) };
+        let slot = slot(spec, |_| ends(1, Bell::default()));
+        publish(&slot, 1_u64);
+        let receiver = {
+            let slot = Arc::clone(&slot);
+            spawn(move || {
+                let Next::Event(event) = slot.take_any() else { panic!("it is queued") };
+                slot.handed_over(event.head());
+                slot.sees_close()
+            })
+        };
+        slot.gate.bar();
+        slot.show_mark();
+        let counted = slot.ledger().delivered == 1;
+        let seen = receiver.join().expect("receiver");
+        assert!(counted || seen, "nobody tells that the event was taken");
+        close_account(slot, 1, 1);
     });
 }
