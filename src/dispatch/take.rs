@@ -131,8 +131,13 @@ impl Slot {
     /// Counts an event that a receiver took out: its handler ends as it starts.
     #[inline(always)]
     pub(crate) fn handed_over(self: &Arc<Self>, event: &Head) {
-        let timing = Timing::start(self);
-        self.finish(event, &timing, Ok(()));
+        self.ended.deliver(false, self.exclusive);
+        if self.watched {
+            self.conclude_slow(event, &Timing::start(self), None);
+        }
+        if let Some(completion) = event.completion() {
+            self.hooks.completed(completion.settle(Settled::Done));
+        }
     }
 
     /// Counts the end of a handler, tells observers and whoever waits for the event's completion.

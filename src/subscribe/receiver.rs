@@ -94,32 +94,42 @@ impl<E: Delivered> Receiver<E> {
     /// [`TryRecvError::Empty`] if nothing is queued, [`TryRecvError::Closed`] if nothing ever will be.
     #[inline]
     pub fn try_recv(&mut self) -> Result<E, TryRecvError> {
+        match self.subscription.slot().take(&self.queue) {
+            Next::Event(event) => Ok(self.counted(event)),
+            other => self.nothing_yet(other),
+        }
+    }
+
+    /// An event that was taken, and counts as handled.
+    #[inline(always)]
+    fn counted(&self, event: E) -> E {
+        let slot = self.subscription.slot();
+        slot.handed_over(event.parts().0);
+        slot.after_receive();
+        event
+    }
+
+    /// There was nothing to take. Perhaps there never will be.
+    #[cold]
+    fn nothing_yet(&mut self, mut found: Next<E>) -> Result<E, TryRecvError> {
         let slot = self.subscription.slot();
         loop {
-            return match slot.take(&self.queue) {
-                Next::Event(event) => {
-                    slot.handed_over(event.parts().0);
-                    slot.after_receive();
-                    Ok(event)
-                }
-                Next::Empty | Next::Paused | Next::Cancelled if !slot.is_closed() => Err(TryRecvError::Empty),
-                Next::Cancelled => {
-                    slot.after_run();
-                    Err(TryRecvError::Closed)
-                }
-                Next::Empty | Next::Paused => {
-                    if slot.queued() > 0 {
-                        // A publisher that was already on its way booked after the close.
-                        if slot.is_paused() {
-                            return Err(TryRecvError::Empty);
-                        }
-                        crate::sync::thread::yield_now();
-                        continue;
+            match found {
+                Next::Event(event) => return Ok(self.counted(event)),
+                _ if !slot.is_closed() => return Err(TryRecvError::Empty),
+                Next::Empty | Next::Paused if slot.queued() > 0 => {
+                    if slot.is_paused() {
+                        return Err(TryRecvError::Empty);
                     }
-                    slot.after_run();
-                    Err(TryRecvError::Closed)
+                    // A publisher that was already on its way booked after the close.
+                    crate::sync::thread::yield_now();
+                    found = slot.take(&self.queue);
                 }
-            };
+                Next::Empty | Next::Paused | Next::Cancelled => {
+                    slot.after_run();
+                    return Err(TryRecvError::Closed);
+                }
+            }
         }
     }
 
