@@ -206,7 +206,7 @@ impl Pass<'_> {
         event: &Event<T>,
     ) {
         let mut left = &view.seen[..];
-        if let Some(round) = view.rounds().and_then(|rounds| rounds.begin(stage.thread())) {
+        if let Some(round) = view.begin_round(stage.thread()) {
             left = self.call_round(stage, round, left, event);
         }
         let mut delivered = 0;

@@ -24,15 +24,14 @@ use std::sync::Arc;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-/// How often the handlers of a chunk have run in the thread that is at home here.
+/// How often the handlers of a chunk have run in the thread that is at home there. Its line of memory is that thread's.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(super) struct Rounds {
     /// Twice the number of handlers that have come to their end, and one more while one runs.
     position: AtomicU64,
     /// The position at the end of the last whole round. The thread is in the middle of one if it is elsewhere.
     rest: AtomicU64,
-    /// The first thread that asked, as for `Slot::is_home`. 0 before.
-    home: AtomicU32,
     /// Subscriptions have to be asked one by one.
     over: AtomicBool,
     handlers: u64,
@@ -43,29 +42,20 @@ impl Rounds {
         Arc::new(Self {
             position: AtomicU64::new(0),
             rest: AtomicU64::new(0),
-            home: AtomicU32::new(0),
             over: AtomicBool::new(false),
             handlers: handlers as u64,
         })
     }
 
-    /// Begins a round, if this thread counts here and is not in the middle of one.
+    /// Begins a round, if the thread that counts here is not in the middle of one.
     #[inline]
-    pub(super) fn begin(&self, thread: NonZeroU32) -> Option<Round<'_>> {
+    fn begin(&self) -> Option<Round<'_>> {
         // Relaxed: what only this thread writes, and a mark that is looked at again before each handler.
-        let home = self.home.load(Ordering::Relaxed);
-        let mine = home == thread.get() || (home == 0 && self.settle(thread));
-        if !mine || self.over.load(Ordering::Relaxed) {
+        if self.over.load(Ordering::Relaxed) {
             return None;
         }
         let position = self.position.load(Ordering::Relaxed);
         (position == self.rest.load(Ordering::Relaxed)).then_some(Round { rounds: self, position })
-    }
-
-    #[cold]
-    fn settle(&self, thread: NonZeroU32) -> bool {
-        // Relaxed: the answer depends on no other memory.
-        self.home.compare_exchange(0, thread.get(), Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// No handler is entered without a look at its gate any more.
@@ -82,6 +72,35 @@ impl Rounds {
         let (rounds, next) = (all / self.handlers, all % self.handlers);
         let ended = rounds + u64::from(number < next);
         Counts { started: ended + u64::from(runs && number == next), ended }
+    }
+}
+
+/// The rounds of a chunk, where all publishers look whether they are theirs.
+#[derive(Debug)]
+pub(super) struct RoundsOfOne {
+    /// The thread that counts there, as for `Slot::is_home`: the first that asked. 0 before. Not beside what it writes.
+    home: AtomicU32,
+    rounds: Arc<Rounds>,
+}
+
+impl RoundsOfOne {
+    pub(super) fn new(rounds: Arc<Rounds>) -> Self {
+        Self { home: AtomicU32::new(0), rounds }
+    }
+
+    /// Begins a round, if this thread counts here and is not in the middle of one.
+    #[inline]
+    pub(super) fn begin(&self, thread: NonZeroU32) -> Option<Round<'_>> {
+        // Relaxed: the answer depends on no other memory.
+        let home = self.home.load(Ordering::Relaxed);
+        let mine = home == thread.get() || (home == 0 && self.settle(thread));
+        if mine { self.rounds.begin() } else { None }
+    }
+
+    #[cold]
+    fn settle(&self, thread: NonZeroU32) -> bool {
+        // Relaxed: as above.
+        self.home.compare_exchange(0, thread.get(), Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 }
 

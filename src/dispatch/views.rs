@@ -9,12 +9,13 @@
 
 use std::any::Any;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
 use super::chunks::PartSlots;
-use super::rounds::Rounds;
+use super::rounds::{Round, Rounds, RoundsOfOne};
 use super::slot::{Handle, Sink, Slot};
 use crate::event::{AnyEvent, Event};
 use crate::queue::Ring;
@@ -76,7 +77,9 @@ trait AnyView: Any + Send + Sync {
     fn others(&self) -> &Views;
 }
 
-/// A part of a list, as an `Event<T>` sees it.
+/// A part of a list, as an `Event<T>` sees it. The thread that makes it also allocates what it writes with each event: a
+/// line of memory of its own keeps that away from what all publishers read.
+#[repr(align(64))]
 pub(super) struct View<T> {
     /// One for each slot. Most topics have one subscription.
     pub(super) seen: SmallVec<[Seen<T>; 1]>,
@@ -86,7 +89,7 @@ pub(super) struct View<T> {
 
 /// The rounds of a view, and where its subscriptions have them.
 struct Attended {
-    rounds: Arc<Rounds>,
+    rounds: RoundsOfOne,
     places: Box<[usize]>,
 }
 
@@ -99,10 +102,10 @@ impl<T: Send + Sync + 'static> View<T> {
         Box::new(Self { seen, others: Views::default(), rounds })
     }
 
-    /// The rounds in which its handlers are called, if all of them run inline.
+    /// Begins a round of its handlers, if all of them run inline, and this thread may.
     #[inline]
-    pub(super) fn rounds(&self) -> Option<&Rounds> {
-        self.rounds.as_ref().map(|attended| &*attended.rounds)
+    pub(super) fn begin_round(&self, thread: NonZeroU32) -> Option<Round<'_>> {
+        self.rounds.as_ref()?.rounds.begin(thread)
     }
 }
 
@@ -120,7 +123,7 @@ impl Attended {
             // Who closed it may not have found it here.
             rounds.stop();
         }
-        Some(Self { rounds, places })
+        Some(Self { rounds: RoundsOfOne::new(rounds), places })
     }
 }
 

@@ -15,6 +15,7 @@ fn thread(number: u32) -> NonZeroU32 {
 fn one_position_says_for_each_handler_what_counting_it_would_have() {
     for handlers in 1..=5 {
         let rounds = Rounds::new(handlers);
+        let ours = RoundsOfOne::new(Arc::clone(&rounds));
         let mut expected = vec![Counts::default(); handlers];
         let check = |expected: &[Counts]| {
             for (number, counts) in expected.iter().enumerate() {
@@ -22,22 +23,22 @@ fn one_position_says_for_each_handler_what_counting_it_would_have() {
             }
         };
         for _ in 0..3 {
-            let mut round = rounds.begin(thread(1)).expect("at home, and between two rounds");
+            let mut round = ours.begin(thread(1)).expect("at home, and between two rounds");
             for number in 0..handlers {
                 round.start();
                 expected[number].started += 1;
                 check(&expected);
-                assert!(rounds.begin(thread(1)).is_none(), "a publish from within a handler");
+                assert!(ours.begin(thread(1)).is_none(), "a publish from within a handler");
                 round.end();
                 expected[number].ended += 1;
                 check(&expected);
-                assert!(rounds.begin(thread(1)).is_none(), "in the middle");
+                assert!(ours.begin(thread(1)).is_none(), "in the middle");
             }
             round.complete();
         }
-        assert!(rounds.begin(thread(2)).is_none(), "another thread");
+        assert!(ours.begin(thread(2)).is_none(), "another thread");
         rounds.stop();
-        assert!(rounds.begin(thread(1)).is_none(), "over");
+        assert!(ours.begin(thread(1)).is_none(), "over");
     }
 }
 
@@ -47,7 +48,7 @@ fn what_was_counted_in_rounds_that_are_gone_stays_and_their_place_is_used_again(
     for turn in 1..=3_u64 {
         let rounds = Rounds::new(1);
         assert_eq!(attendance.join(&rounds, 0), 0);
-        let mut round = rounds.begin(thread(1)).expect("a round");
+        let mut round = rounds.begin().expect("a round");
         round.start();
         assert_eq!(attendance.counts(), Counts { started: turn, ended: turn - 1 });
         round.end();
@@ -58,7 +59,7 @@ fn what_was_counted_in_rounds_that_are_gone_stays_and_their_place_is_used_again(
     let rounds = [Rounds::new(1), Rounds::new(1)];
     assert_eq!(rounds.each_ref().map(|rounds| attendance.join(rounds, 0)), [0, 1]);
     attendance.stop();
-    assert!(rounds.iter().all(|rounds| rounds.begin(thread(1)).is_none()));
+    assert!(rounds.iter().all(|rounds| rounds.begin().is_none()));
 }
 
 /// A topic with so many inline handlers that they are called in rounds. Each does what it is told, by its number.
