@@ -77,14 +77,19 @@ trait AnyView: Any + Send + Sync {
     fn others(&self) -> &Views;
 }
 
-/// A part of a list, as an `Event<T>` sees it. The thread that makes it also allocates what it writes with each event: a
-/// line of memory of its own keeps that away from what all publishers read.
-#[repr(align(64))]
+/// A part of a list, as an `Event<T>` sees it.
+///
+/// The thread that makes it also allocates what it writes with each event, often just beside it: the padding keeps that off
+/// the lines that all publishers read.
+#[repr(C)]
 pub(super) struct View<T> {
+    before: [u8; 48],
     /// One for each slot. Most topics have one subscription.
     pub(super) seen: SmallVec<[Seen<T>; 1]>,
-    others: Views,
     rounds: Option<Attended>,
+    /// Seldom looked at.
+    others: Views,
+    after: [u8; 24],
 }
 
 /// The rounds of a view, and where its subscriptions have them.
@@ -99,7 +104,7 @@ impl<T: Send + Sync + 'static> View<T> {
         let see = |slot: &Arc<Slot>| Seen { slot: Arc::clone(slot), way: Way::to(slot) };
         let seen: SmallVec<_> = slots.get().iter().map(see).collect();
         let rounds = if matches!(slots, PartSlots::Chunk(_)) { Attended::by(&seen) } else { None };
-        Box::new(Self { seen, others: Views::default(), rounds })
+        Box::new(Self { before: [0; 48], seen, rounds, others: Views::default(), after: [0; 24] })
     }
 
     /// Begins a round of its handlers, if all of them run inline, and this thread may.
