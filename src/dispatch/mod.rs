@@ -10,6 +10,7 @@
 //! | `tally.rs`, `stripe.rs`, `roster.rs` | counters and their consistent reading |
 //! | `receipt.rs`, `observer.rs` | what publishers and observers are told |
 //! | `passing.rs`, `views.rs` | the event on its way; how events of one type get to a chunk of subscribers |
+//! | `rounds.rs` | the inline handlers of a chunk, counted together |
 //! | `frames.rs`, `scope.rs` | which inline handlers run where; which lanes this thread is in |
 
 mod buckets;

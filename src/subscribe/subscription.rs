@@ -99,8 +99,9 @@ impl Subscription {
     /// Cancels the subscription. No handler starts after this returned; one that runs goes on. What is
     /// queued is dropped and counted as cancelled. False if it was cancelled before.
     ///
-    /// To end an inline subscription takes some microseconds when inline handlers have run in other threads: these
-    /// are interrupted for a moment, so that a publish never has to ask whether somebody cancels.
+    /// To end an inline subscription takes some microseconds when inline handlers have run in other threads, and so does
+    /// to end one of a receiver that was ever sent an event: the other threads of the process are interrupted for a
+    /// moment, so that who publishes and receives never has to ask whether somebody cancels.
     pub fn cancel(&self) -> bool {
         self.slot.cancel(DropReason::Cancelled)
     }
