@@ -131,57 +131,44 @@ fn l2_a_waiting_publisher_against_the_drop_of_the_receiver() {
     });
 }
 
-/// Somebody drains the subscription while its receiver takes the last event, and does not come back: the
-/// drain ends, for everything has been taken.
-///
-/// Broken by a receiver that takes the last event and tells nobody.
-#[test]
-fn l1_a_drain_against_the_last_receive() {
-    loom::model(|| {
+/// The receiver takes one event while somebody ends the subscription and waits, and does not come back: the wait ends.
+fn receive_one_against(events: u64, end: fn(&Slot)) {
+    loom::model(move || {
         let bus = EventBus::new();
-        let (mut receiver, slot) = receiver(&bus);
-        publish(&slot, 1_u64);
-        let drainer = {
-            let slot = Arc::clone(&slot);
-            spawn(move || {
-                slot.close(DropReason::Cancelled);
-                let (woken, waker) = waker();
-                let mut quiet = Quiet::of(slot);
-                let ready = quiet.poll(&mut Context::from_waker(&waker)).is_ready();
-                (quiet, ready, woken)
-            })
-        };
-        assert!(receiver.try_recv().is_ok());
-        let (quiet, ready, woken) = drainer.join().expect("drainer");
-        assert!(ready || woken.get() > 0, "nobody told that the last event was taken");
+        let (mut receiver, slot) = receiver_of(&bus, 2);
+        for event in 0..events {
+            publish(&slot, event);
+        }
+        let ender = spawn(move || {
+            end(&slot);
+            let (woken, waker) = waker();
+            let mut quiet = Quiet::of(slot);
+            let ready = quiet.poll(&mut Context::from_waker(&waker)).is_ready();
+            (quiet, ready, woken)
+        });
+        let taken = receiver.try_recv().is_ok();
+        let (quiet, ready, woken) = ender.join().expect("who ends it");
+        assert!(ready || woken.get() > 0, "nobody told that the event was taken: {taken}");
         drop(quiet);
     });
 }
 
-/// Somebody cancels the subscription and waits while its receiver takes the first of two events, and does not come
-/// back: the wait ends, for that event has been taken, and the other one is discarded.
+/// Somebody drains the subscription while its receiver takes the last event: everything has been taken.
 ///
-/// Broken by a receiver that looks only whether another event is there.
+/// Broken by a receiver that takes the last event and tells nobody.
+#[test]
+fn l1_a_drain_against_the_last_receive() {
+    receive_one_against(1, |slot| {
+        slot.close(DropReason::Cancelled);
+    });
+}
+
+/// Somebody cancels the subscription while its receiver takes the first of two events: the other one is discarded.
+///
+/// Broken by a receiver that tells nobody while another event is there.
 #[test]
 fn l1_a_cancel_against_a_receive_that_is_not_the_last() {
-    loom::model(|| {
-        let bus = EventBus::new();
-        let (mut receiver, slot) = receiver_of(&bus, 2);
-        publish(&slot, 1_u64);
-        publish(&slot, 2_u64);
-        let canceller = {
-            let slot = Arc::clone(&slot);
-            spawn(move || {
-                slot.cancel(DropReason::Cancelled);
-                let (woken, waker) = waker();
-                let mut quiet = Quiet::of(slot);
-                let ready = quiet.poll(&mut Context::from_waker(&waker)).is_ready();
-                (quiet, ready, woken)
-            })
-        };
-        let taken = receiver.try_recv().is_ok();
-        let (quiet, ready, woken) = canceller.join().expect("canceller");
-        assert!(ready || woken.get() > 0, "nobody told that the event was taken: {taken}");
-        drop(quiet);
+    receive_one_against(2, |slot| {
+        slot.cancel(DropReason::Cancelled);
     });
 }
