@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::frames;
-use super::slot::{Slot, SubscriptionKind};
+use super::slot::Slot;
+use super::spec::SubscriptionKind;
 use crate::event::DropReason;
 use crate::queue::Gate;
 use crate::sync::atomic::Ordering;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::chunks::Chunks;
-use super::slot::{Group, Slot};
+use super::slot::Slot;
+use super::spec::Group;
 use super::views::View;
 use crate::event::SubscriptionId;
 use crate::sync::atomic::{AtomicBool, Ordering};

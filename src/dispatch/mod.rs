@@ -5,7 +5,7 @@
 //! | `table.rs`, `buckets.rs`, `index.rs`, `list.rs`, `chunks.rs` | from a topic's name to the list of its subscribers |
 //! | `pass.rs`, `offer.rs`, `wait.rs` | the publishers' side |
 //! | `deadlock.rs` | which handlers wait for one another |
-//! | `slot.rs`, `inlet.rs` | a subscription, and its queue (`../queue`) without the type of its events |
+//! | `spec.rs`, `slot.rs`, `inlet.rs` | what was asked for; a subscription; its queue (`../queue`) without the type of its events |
 //! | `take.rs`, `close.rs` | the consumers' side, and the end |
 //! | `tally.rs`, `stripe.rs`, `roster.rs` | counters and their consistent reading |
 //! | `receipt.rs`, `observer.rs` | what publishers and observers are told |
@@ -32,6 +32,7 @@ mod roster;
 mod rounds;
 mod scope;
 mod slot;
+mod spec;
 mod stripe;
 mod table;
 mod take;
@@ -54,8 +55,9 @@ pub use receipt::{NotDelivered, Problem, Receipt};
 pub(crate) use roster::Roster;
 pub(crate) use rounds::Attendance;
 pub(crate) use scope::{Occupied, Running};
-pub(crate) use slot::{Consumer, Filter, Handle, InlineHandler, Sink, Slot, SlotParts, Spec};
-pub use slot::{DeliveryMode, SubscriptionKind};
+pub(crate) use slot::{Consumer, Handle, InlineHandler, Sink, Slot, SlotParts};
+pub use spec::{DeliveryMode, SubscriptionKind};
+pub(crate) use spec::{Filter, Spec};
 pub(crate) use table::{TopicEntry, TopicTable};
 pub(crate) use take::Next;
 pub use tally::{Dropped, Ledger};

@@ -15,7 +15,8 @@ use event_listener::EventListener;
 
 use super::deadlock::Place;
 use super::receipt::{Count, Receipt};
-use super::slot::{DeliveryMode, Slot, SubscriptionKind};
+use super::slot::Slot;
+use super::spec::{DeliveryMode, SubscriptionKind};
 use crate::event::{AnyEvent, DropReason};
 use crate::guard::drop_guarded;
 use crate::queue::Refused;

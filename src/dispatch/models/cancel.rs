@@ -10,7 +10,7 @@ use super::support::{
     Bell, Figure, close_account, ends, inline, publish, publish_with, queue, serve, slot, spec, take_one,
     waker,
 };
-use crate::dispatch::slot::{DeliveryMode, Spec, SubscriptionKind};
+use crate::dispatch::spec::{DeliveryMode, Spec, SubscriptionKind};
 use crate::dispatch::{Next, Quiet};
 use crate::event::{Completion, DropReason, Extras};
 use crate::sync::atomic::Ordering;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use loom::thread::{JoinHandle, spawn};
 
 use super::support::{Figure, close_account, inline, inline_in, publish, publish_to, push, queue, take_one};
-use crate::dispatch::slot::{DeliveryMode, Slot};
+use crate::dispatch::slot::Slot;
+use crate::dispatch::spec::DeliveryMode;
 use crate::dispatch::{Ledger, Roster};
 use crate::event::DropReason;
 

@@ -11,7 +11,8 @@ use smallvec::smallvec;
 
 use super::support::{Bell, Figure, close_account, ends, poll, publish, slot_in, spec, take_one, waker};
 use crate::dispatch::deadlock::Place;
-use crate::dispatch::slot::{DeliveryMode, Slot};
+use crate::dispatch::slot::Slot;
+use crate::dispatch::spec::DeliveryMode;
 use crate::dispatch::{Next, Occupied, Roster, Waits};
 use crate::event::AnyEvent;
 use crate::sync::clock::Deadline;

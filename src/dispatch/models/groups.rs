@@ -7,7 +7,8 @@ use loom::thread::{JoinHandle, spawn};
 use super::support::{
     Bell, Figure, close_account, ends, publish, publish_to, serve, slot_in, spec, take_one,
 };
-use crate::dispatch::slot::{DeliveryMode, Group, Slot};
+use crate::dispatch::slot::Slot;
+use crate::dispatch::spec::{DeliveryMode, Group};
 use crate::dispatch::{Receipt, Roster};
 use crate::event::DropReason;
 use crate::sync::atomic::AtomicU32;

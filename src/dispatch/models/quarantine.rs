@@ -9,7 +9,8 @@ use std::sync::Arc;
 use loom::thread::{JoinHandle, spawn};
 
 use super::support::{Bell, Figure, close_account, ends, publish, slot_with, spec};
-use crate::dispatch::slot::{DeliveryMode, Slot};
+use crate::dispatch::slot::Slot;
+use crate::dispatch::spec::DeliveryMode;
 use crate::dispatch::{Hooks, Next, Observer};
 use crate::error::HandlerError;
 use crate::event::{AnyEvent, SubscriptionId};

@@ -7,7 +7,8 @@ use loom::thread::spawn;
 use super::support::{
     Figure, close_account, ends, publish, push, queue, serve, serve_woken, slot, spec, take_one,
 };
-use crate::dispatch::slot::{DeliveryMode, Slot};
+use crate::dispatch::slot::Slot;
+use crate::dispatch::spec::DeliveryMode;
 use crate::event::DropReason;
 
 /// An event is pushed while the consumer comes to the end of the queue: it does not rest over it.

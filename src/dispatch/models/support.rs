@@ -6,9 +6,8 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 
 use crate::dispatch::passing::Passing;
-use crate::dispatch::slot::{
-    Consumer, DeliveryMode, Handle, InlineHandler, Sink, Slot, SlotParts, Spec, SubscriptionKind,
-};
+use crate::dispatch::slot::{Consumer, Handle, InlineHandler, Sink, Slot, SlotParts};
+use crate::dispatch::spec::{DeliveryMode, Spec, SubscriptionKind};
 use crate::dispatch::{
     Attendance, Hooks, Inline, MAX_DEPTH, Nested, Next, Patience, Receipt, Roster, Stage, SubscriberList,
     TopicTable, pass,

@@ -6,7 +6,8 @@ use loom::sync::atomic::AtomicBool;
 use loom::thread::spawn;
 
 use super::support::{Bell, ends, slot_in, spec};
-use crate::dispatch::slot::{DeliveryMode, Slot};
+use crate::dispatch::slot::Slot;
+use crate::dispatch::spec::DeliveryMode;
 use crate::dispatch::{Roster, TopicTable};
 use crate::event::DropReason;
 use crate::sync::atomic::Ordering;

@@ -7,7 +7,8 @@ use std::time::Duration;
 use loom::thread::spawn;
 
 use super::support::{Figure, close_account, poll, publish, queue, take_one, waker};
-use crate::dispatch::slot::{DeliveryMode, Slot};
+use crate::dispatch::slot::Slot;
+use crate::dispatch::spec::DeliveryMode;
 use crate::dispatch::{Receipt, Waits};
 use crate::event::DropReason;
 use crate::sync::clock::{Deadline, model};

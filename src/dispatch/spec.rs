@@ -1,0 +1,92 @@
+//! What a subscription was asked to be.
+
+use std::any::TypeId;
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::passing::Passing;
+use crate::pattern::TopicPattern;
+use crate::sync::atomic::AtomicU32;
+
+/// What happens to an event that finds the queue of a subscription full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DeliveryMode {
+    /// The new event is dropped and counted as `full`. The publisher never waits.
+    #[default]
+    Drop,
+    /// The oldest queued event makes room and is counted as `oldest`. The publisher never waits.
+    DropOldest,
+    /// The publisher waits for room: until there is some, or the subscription or the bus is closed,
+    /// or the event's own deadline has passed. Never drops for want of room.
+    Block,
+    /// The publisher waits for room at most this long, counted from the publish call; then the event
+    /// is dropped and counted as `timeout`. Zero means: try once.
+    Timeout(Duration),
+}
+
+/// How a subscription gets its events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SubscriptionKind {
+    /// A handler that runs in the publisher's thread.
+    Inline,
+    /// A handler that runs on the bus's worker pool.
+    Pooled,
+    /// An async handler, polled by the worker pool or by the application's runtime.
+    Async,
+    /// A receiver that the application pulls from.
+    Receiver,
+}
+
+impl SubscriptionKind {
+    /// The kind in one lower-case word, as statistics print it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Inline => "inline",
+            Self::Pooled => "pooled",
+            Self::Async => "async",
+            Self::Receiver => "receiver",
+        }
+    }
+}
+
+impl fmt::Display for SubscriptionKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A predicate over the event, of the type that its subscription asked for.
+pub(crate) trait Filter: Send + Sync {
+    /// Whether it admits the event; nothing if that is of another type.
+    fn admits(&self, event: &Passing<'_>) -> Option<bool>;
+}
+
+/// Members of one group share the events: each event goes to one of them.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) name: Box<str>,
+    /// Whose turn it is: any number, taken modulo the number of members.
+    pub(crate) turn: AtomicU32,
+}
+
+/// What a subscription was asked to be. Fixed for its life.
+pub(crate) struct Spec {
+    pub(crate) patterns: Box<[TopicPattern]>,
+    pub(crate) kind: SubscriptionKind,
+    pub(crate) mode: DeliveryMode,
+    pub(crate) capacity: usize,
+    pub(crate) concurrency: usize,
+    /// The payload type that it wants, and its name; `None` takes any.
+    pub(crate) wants: Option<(TypeId, &'static str)>,
+    pub(crate) filter: Option<Box<dyn Filter>>,
+    pub(crate) group: Option<Arc<Group>>,
+    /// How many events it takes before it ends; `u64::MAX` for no limit.
+    pub(crate) budget: u64,
+    pub(crate) name: Option<Box<str>>,
+    pub(crate) site: &'static Location<'static>,
+}
