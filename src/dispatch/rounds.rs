@@ -83,15 +83,16 @@ impl Rounds {
     }
 }
 
-/// The rounds of a chunk, where all publishers look whether they are theirs.
+/// Rounds, and whose they are: what all publishers of a chunk look at first.
 #[derive(Debug)]
-pub(super) struct RoundsOfOne {
-    /// The thread that counts there, as for `Slot::is_home`: the first that asked. 0 before. Not beside what it writes.
+pub(super) struct HomeRounds {
+    /// The thread that counts, as for `Slot::is_home`: the first that asked. 0 before. It does not stand beside what that
+    /// thread writes.
     home: AtomicU32,
     rounds: Arc<Rounds>,
 }
 
-impl RoundsOfOne {
+impl HomeRounds {
     pub(super) fn new(rounds: Arc<Rounds>) -> Self {
         Self { home: AtomicU32::new(0), rounds }
     }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::chunks::PartSlots;
-use super::rounds::{Round, Rounds, RoundsOfOne};
+use super::rounds::{HomeRounds, Round, Rounds};
 use super::slot::{Handle, Sink, Slot};
 use crate::event::{AnyEvent, Event};
 use crate::queue::Ring;
@@ -94,7 +94,7 @@ pub(super) struct View<T> {
 
 /// The rounds of a view, and where its subscriptions have them.
 struct Attended {
-    rounds: RoundsOfOne,
+    rounds: HomeRounds,
     places: Box<[usize]>,
 }
 
@@ -128,7 +128,7 @@ impl Attended {
             // Who closed it may not have found it here.
             rounds.stop();
         }
-        Some(Self { rounds: RoundsOfOne::new(rounds), places })
+        Some(Self { rounds: HomeRounds::new(rounds), places })
     }
 }
 

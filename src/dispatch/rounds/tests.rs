@@ -15,7 +15,7 @@ fn thread(number: u32) -> NonZeroU32 {
 fn one_position_says_for_each_handler_what_counting_it_would_have() {
     for handlers in 1..=5 {
         let rounds = Rounds::new(handlers);
-        let ours = RoundsOfOne::new(Arc::clone(&rounds));
+        let ours = HomeRounds::new(Arc::clone(&rounds));
         let mut expected = vec![Counts::default(); handlers];
         let check = |expected: &[Counts]| {
             for (number, counts) in expected.iter().enumerate() {
