@@ -16,6 +16,9 @@
 //! - leaving: either the closer finds the handler gone, or the publisher finds the gate closed, and tells those who
 //!   wait for the end.
 //!
+//! In a round (`rounds.rs`) one mark stands for the gates of a whole chunk: it is made after the gate's, and before the
+//! fence.
+//!
 //! The closer's fence stands behind the mark, once; whoever looks at the words later needs none.
 //!
 //! How many words a record uses only grows, and is stored before the word: who sees the one sees the other.

@@ -184,3 +184,42 @@ fn v6_dropping_a_handle_cancels_and_detaching_keeps() {
         assert_eq!(bus.publish("n", 1_u32).expect("publish").matched(), 1, "{kind:?}");
     }
 }
+
+/// So many inline handlers of one topic are counted together; the list changes under the publishers all the time.
+#[test]
+fn c1_two_threads_publish_to_many_inline_handlers_while_others_come_and_go() {
+    const HANDLERS: usize = 40;
+    const EVENTS: u64 = 3_000;
+    let _watchdog = watchdog("c1 rounds");
+    let bus = EventBus::new();
+    let handled: Arc<Vec<AtomicUsize>> = Arc::new((0..HANDLERS).map(|_| AtomicUsize::new(0)).collect());
+    let subscribe = |number: usize| {
+        let handled = Arc::clone(&handled);
+        let count = move |_: &trolleybus::Event<u64>| {
+            handled[number].fetch_add(1, SeqCst);
+        };
+        bus.subscribe::<u64>("n").handle_inline(count).expect("subscribe")
+    };
+    let subscriptions: Vec<_> = (0..HANDLERS).map(subscribe).collect();
+    let start = Barrier::new(3);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                start.wait();
+                for event in 0..EVENTS {
+                    assert!(bus.publish("n", event).expect("publish").delivered() >= HANDLERS);
+                }
+            });
+        }
+        start.wait();
+        for _ in 0..300 {
+            let passing = bus.subscribe::<u64>("n").handle_inline(|_| ()).expect("subscribe");
+            passing.cancel_and_wait().wait();
+        }
+    });
+    for (subscription, handled) in subscriptions.iter().zip(&*handled) {
+        assert_eq!((subscription.stats().delivered, handled.load(SeqCst) as u64), (2 * EVENTS, 2 * EVENTS));
+    }
+    let total = bus.stats().total;
+    assert!(total.is_balanced() && total.running == 0, "{total:?}");
+}

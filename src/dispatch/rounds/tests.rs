@@ -1,7 +1,7 @@
 //! Rounds by themselves, and as applications see them.
 
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Barrier, Mutex as StdMutex, OnceLock};
+use std::sync::{Mutex as StdMutex, OnceLock};
 
 use super::*;
 use crate::error::HandlerError;
@@ -216,31 +216,4 @@ fn c2_an_account_read_in_a_round_shows_who_has_run_and_who_runs() {
     for event in 0..3 {
         assert_eq!(topic.publish(event).failed(), 0);
     }
-}
-
-#[test]
-fn c1_two_threads_publish_while_the_chunks_change() {
-    const EVENTS: u64 = 3_000;
-    let topic = Topic::new(|_, _, _| Ok(()));
-    let start = Barrier::new(3);
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                start.wait();
-                for event in 0..EVENTS {
-                    assert!(topic.publish(event).delivered() >= HANDLERS);
-                }
-            });
-        }
-        start.wait();
-        for _ in 0..300 {
-            let passing = topic.bus.subscribe::<u64>("a.b").handle_inline(|_| ()).expect("subscribe");
-            passing.cancel_and_wait().wait();
-        }
-    });
-    for subscription in &topic.subscriptions {
-        assert_eq!(subscription.stats().delivered, 2 * EVENTS);
-    }
-    let total = topic.bus.stats().total;
-    assert!(total.is_balanced() && total.running == 0, "{total:?}");
 }
