@@ -43,12 +43,22 @@ impl Slot {
 
     /// The gate was marked. From here on publishers that call an inline handler see it, or are seen, and a receiver
     /// that has taken an event sees it, or its count is seen (`after_receive`).
+    ///
+    /// Once it is barred no later mark says more: who ends a subscription again need not pay for the fence again.
     pub(super) fn show_mark(&self) {
+        // Acquire, and Release below: who finds it shown comes after the fence that showed it.
+        if self.shown.load(Ordering::Acquire) {
+            return;
+        }
+        let barred = self.gate.view().is_barred();
         if let Some(attendance) = self.attendance() {
             attendance.stop();
             frames::see_mark();
         } else if self.spec.kind == SubscriptionKind::Receiver && self.was_used() {
             fence::heavy();
+        }
+        if barred {
+            self.shown.store(true, Ordering::Release);
         }
     }
 

@@ -124,6 +124,8 @@ pub(crate) struct Slot {
     pub(super) quiet: Listeners,
     /// Handlers are asked to come to their end. Set by `cancel`, not when the budget is spent.
     pub(super) tripping: AtomicBool,
+    /// That the gate is barred was shown to all threads.
+    pub(super) shown: AtomicBool,
     /// Handlers that want to hear of the cancellation.
     pub(super) tripped: Listeners,
     /// In how many resolved lists this slot stands (see `table.rs`).
@@ -167,6 +169,7 @@ impl Slot {
                 room: Listeners::new(),
                 quiet: Listeners::new(),
                 tripping: AtomicBool::new(false),
+                shown: AtomicBool::new(false),
                 tripped: Listeners::new(),
                 listed: AtomicU64::new(0),
                 spec,

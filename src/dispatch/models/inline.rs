@@ -7,7 +7,7 @@ use loom::sync::atomic::AtomicBool;
 use loom::thread::spawn;
 
 use super::support::{Figure, close_account, inline, inline_in, publish, publish_to, waker};
-use crate::dispatch::Quiet;
+use crate::dispatch::{Quiet, Slot};
 use crate::event::DropReason;
 use crate::sync::atomic::Ordering;
 
@@ -136,7 +136,38 @@ fn v3_a_mark_on_the_gate_against_a_publisher_in_a_round() {
     mark_against_a_publisher_with(1);
 }
 
-/// The same for a handler that is called by a publish from within another handler: a publisher goes one deeper
+/// Two mark the gate at a time, and the second one does so without a fence if the first one has had its own.
+///
+/// Broken by a `show_mark` that notes that the gate was shown before its fence.
+#[test]
+fn v3_two_marks_on_the_gate_against_a_publisher_that_enters() {
+    loom::model(|| {
+        let over = Over::new();
+        let slot = inline(u64::MAX, over.handler());
+        let mark = |slot: &Arc<Slot>| {
+            slot.gate.bar();
+            slot.show_mark();
+        };
+        let publisher = {
+            let slot = Arc::clone(&slot);
+            spawn(move || publish(&slot, 1_u64).delivered() as u64)
+        };
+        let other = {
+            let slot = Arc::clone(&slot);
+            spawn(move || mark(&slot))
+        };
+        mark(&slot);
+        if slot.running_inline() == 0 {
+            over.say();
+        }
+        other.join().expect("the other");
+        let delivered = publisher.join().expect("publisher");
+        over.check();
+        close_account(slot, delivered, delivered);
+    });
+}
+
+/// Somebody cancels while a handler is called by a publish from within another handler: a publisher goes one deeper
 /// than ever before while somebody looks for running handlers.
 ///
 /// Broken by a `used` that is stored after the fence, and by an `Acquire` less where it is read.
