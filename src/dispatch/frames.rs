@@ -213,20 +213,43 @@ impl Drop for Nested {
     }
 }
 
+/// The word that shows whose handler runs.
+#[derive(Clone, Copy)]
+pub(super) struct Sign<'a> {
+    word: &'a AtomicUsize,
+    light: Light,
+}
+
+impl Sign<'_> {
+    /// Shows that the handler of this slot is entered, and that the one before was left. What follows is a look at their
+    /// gates, or in a round at its mark, which stands for both.
+    #[inline(always)]
+    pub(super) fn show(self, slot: &Slot) {
+        self.put(slot.key().address());
+    }
+
+    #[inline(always)]
+    fn put(self, key: usize) {
+        // Release: what the last handler did is visible to who no longer finds it. The fence: see the head of the
+        // file.
+        self.word.store(key, Ordering::Release);
+        self.light.fence();
+    }
+}
+
 /// Where the inline handlers of one pass run, one after the other.
 pub(crate) struct Stage<'a> {
-    word: &'a AtomicUsize,
+    sign: Sign<'a>,
     /// Whose handler ran last, if its word still stands.
     last: Option<&'a Slot>,
     thread: NonZeroU32,
-    light: Light,
 }
 
 impl<'a> Stage<'a> {
     #[inline]
     pub(super) fn new(nested: &'a Nested) -> Self {
         let word = nested.thread.record.word(nested.depth);
-        Self { word, last: None, thread: nested.thread(), light: Light::new() }
+        Self { sign: Sign { word, light: Light::new() }, last: None, thread: nested.thread() }
     }
 
     /// The number of this thread.
@@ -258,46 +281,36 @@ impl<'a> Stage<'a> {
         true
     }
 
+    /// For a round, which shows its handlers by itself. It begins with no handler [left](Self::leave) to look after, and
+    /// ends with a word about who [was the last](Self::stay).
+    #[inline]
+    pub(super) fn sign(&self) -> Sign<'a> {
+        self.sign
+    }
+
     /// Leaves the last handler. To be called before other code of the application runs than a handler, for
     /// nobody may wait for that.
     #[inline]
     pub(super) fn leave(&mut self) {
         if let Some(last) = self.last.take() {
-            self.show(0);
+            self.sign.put(0);
             Self::left(last);
         }
     }
 
     /// Leaves the handler before, if there was one, and enters the one of this slot, whose gate the caller looks at next.
     #[inline(always)]
-    pub(super) fn change_to(&mut self, slot: &'a Slot) {
-        self.show(slot.key().address());
+    fn change_to(&mut self, slot: &'a Slot) {
+        self.sign.show(slot);
         if let Some(last) = self.last.replace(slot) {
             Self::left(last);
         }
-    }
-
-    /// Like [`change_to`](Self::change_to) within a round: its mark, which the caller looks at next, tells whether a gate
-    /// was changed, that of the handler before included. Who goes on by slots then says with [`stay`](Self::stay) which
-    /// one that was.
-    #[inline(always)]
-    pub(super) fn change_in_round(&self, slot: &Slot) {
-        self.show(slot.key().address());
     }
 
     /// This was the last handler that ran.
     #[inline(always)]
     pub(super) fn stay(&mut self, slot: &'a Slot) {
         self.last = Some(slot);
-    }
-
-    /// Shows which handler is entered, and that the one before was left. What follows is a look at their gates.
-    #[inline(always)]
-    fn show(&self, key: usize) {
-        // Release: what the last handler did is visible to who no longer finds it. The fence: see the head of the
-        // file.
-        self.word.store(key, Ordering::Release);
-        self.light.fence();
     }
 
     /// Tells those who wait for a handler that was left.

@@ -36,7 +36,7 @@ pub(crate) enum Patience {
 
 /// One event on its way past the subscribers of a list.
 struct Pass<'a> {
-    event: &'a Passing<'a>,
+    event: Passing<'a>,
     patience: Patience,
     /// The level of nesting, if an inline handler may run.
     nested: Option<&'a Nested>,
@@ -57,9 +57,9 @@ pub(crate) fn pass<T: Send + Sync + 'static>(
     hooks: &Hooks,
 ) -> Receipt {
     let (receipt, last) = {
-        let passing = Passing::new(&event);
-        Pass { event: &passing, patience, nested, receipt: Receipt::default(), began: None }
-            .run(&event, list, start)
+        let pass =
+            Pass { event: Passing::new(&event), patience, nested, receipt: Receipt::default(), began: None };
+        pass.run(&event, list, start)
     };
     if let Some(last) = last {
         return give(event, &last, receipt, patience);
@@ -118,8 +118,7 @@ fn offer_again<T: Send + Sync + 'static>(
     receipt: Receipt,
     patience: Patience,
 ) -> Receipt {
-    let passing = Passing::new(&event);
-    let mut pass = Pass { event: &passing, patience, nested: None, receipt, began: None };
+    let mut pass = Pass { event: Passing::new(&event), patience, nested: None, receipt, began: None };
     pass.offer_judged(slot);
     let receipt = pass.receipt;
     drop_guarded(event);
@@ -238,52 +237,55 @@ impl Pass<'_> {
         seen: &'s [Seen<T>],
         event: &Event<T>,
     ) -> &'s [Seen<T>] {
-        // The number of the handler that is called now.
-        let mut now = 0;
+        stage.leave();
+        let mut called = 0;
         // Once for each handler that fails, and once more: to catch the panics of each one by itself costs more.
-        loop {
-            let first = now;
+        let over = loop {
+            let (sign, passing) = (stage.sign(), &self.event);
             let call = || {
-                while let Some(Seen { slot, way }) = seen.get(now) {
-                    if now == first {
-                        stage.change_to(slot);
-                    } else {
-                        stage.change_in_round(slot);
+                // A copy of the round, which stays in registers.
+                let mut turn = round;
+                for Seen { slot, way } in &seen[called..] {
+                    sign.show(slot);
+                    if turn.is_over() {
+                        return Ok(true);
                     }
-                    if round.is_over() {
-                        return Ok(());
-                    }
-                    round.start();
+                    turn.start();
                     if let Way::Inline(handler) = way {
                         handler.handle(slot, event)?;
                     } else if let Way::AnyInline(handler) = way {
-                        handler.handle(slot, self.event.any())?;
+                        handler.handle(slot, passing.any())?;
                     }
-                    round.end();
-                    now += 1;
+                    turn.end();
                 }
-                Ok(())
+                Ok(false)
             };
             let result = catch_unwind(AssertUnwindSafe(call))
                 .unwrap_or_else(|payload| Err(HandlerError::panicked(payload)));
-            let Err(error) = result else {
-                if now > first {
-                    stage.stay(&seen[now - 1].slot);
+            let ended = round.catch_up();
+            called += ended;
+            match result {
+                Ok(over) => {
+                    if ended > 0 {
+                        stage.stay(&seen[called - 1].slot);
+                    }
+                    break over;
                 }
-                break;
-            };
-            let slot = &seen[now].slot;
-            slot.ended.fail();
-            round.end();
-            now += 1;
-            stage.stay(slot);
-            self.failed(slot, stage, error);
-        }
-        if now == seen.len() {
+                Err(error) => {
+                    let slot = &seen[called].slot;
+                    slot.ended.fail();
+                    round.end();
+                    called += 1;
+                    stage.stay(slot);
+                    self.failed(slot, stage, error);
+                }
+            }
+        };
+        if !over {
             round.complete();
         }
-        self.receipt.count_several(Count::Delivered, u16::try_from(now).unwrap_or(u16::MAX));
-        &seen[now..]
+        self.receipt.count_several(Count::Delivered, u16::try_from(called).unwrap_or(u16::MAX));
+        &seen[called..]
     }
 
     /// A handler failed.

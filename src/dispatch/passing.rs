@@ -33,16 +33,13 @@ impl<T: Send + Sync + 'static> Source for Event<T> {
 pub(crate) struct Passing<'a> {
     source: &'a dyn Source,
     head: &'a Head,
-    // Asked for at every subscription: looked for once.
-    completion: Option<&'a Completion>,
     any: OnceCell<AnyEvent>,
 }
 
 impl<'a> Passing<'a> {
     #[inline]
     pub(crate) fn new<T: Send + Sync + 'static>(event: &'a Event<T>) -> Self {
-        let head = event.head();
-        Self { source: event, head, completion: head.completion(), any: OnceCell::new() }
+        Self { source: event, head: event.head(), any: OnceCell::new() }
     }
 
     #[inline]
@@ -52,7 +49,7 @@ impl<'a> Passing<'a> {
 
     #[inline]
     pub(crate) fn completion(&self) -> Option<&'a Completion> {
-        self.completion
+        self.head.completion()
     }
 
     pub(crate) fn payload_type_name(&self) -> &'static str {

@@ -114,6 +114,7 @@ impl HomeRounds {
 }
 
 /// A round that a publisher is in.
+#[derive(Clone, Copy)]
 pub(super) struct Round<'a> {
     rounds: &'a Rounds,
     position: u64,
@@ -140,6 +141,16 @@ impl Round<'_> {
         self.position += 2;
         // Release: with what the handler did.
         self.rounds.position.store(self.position, Ordering::Release);
+    }
+
+    /// Goes on where a copy of this round came to. Returns how many handlers have ended meanwhile.
+    #[inline(always)]
+    pub(super) fn catch_up(&mut self) -> usize {
+        // Relaxed: only this thread writes it in a round.
+        let ended = (self.rounds.position.load(Ordering::Relaxed) - self.position) / 2;
+        self.position += 2 * ended;
+        // A chunk has a few handlers.
+        usize::try_from(ended).unwrap_or(usize::MAX)
     }
 
     /// All handlers have been called.

@@ -45,7 +45,7 @@ impl Pass<'_> {
     /// Judges the event for a slot, and counts a refusal.
     #[inline(always)]
     fn admit(&mut self, slot: &Slot) -> bool {
-        match slot.judge(self.event) {
+        match slot.judge(&self.event) {
             Verdict::Offer => return true,
             Verdict::Filtered => self.receipt.count(Count::Filtered),
             Verdict::Skipped => self.receipt.count(Count::Skipped),
@@ -58,7 +58,7 @@ impl Pass<'_> {
     #[inline(always)]
     fn offer(&mut self, slot: &Arc<Slot>, inlet: &dyn Inlet) {
         self.open();
-        match slot.offer(inlet, self.event) {
+        match slot.offer(inlet, &self.event) {
             Push::Accepted(_) => self.receipt.count(Count::Queued),
             Push::Full => self.full(slot),
             Push::Closed => self.withdraw(slot),
@@ -88,7 +88,7 @@ impl Pass<'_> {
     #[cold]
     fn skip(&self, slot: &Slot) {
         self.withdraw(slot);
-        slot.skip(self.event);
+        slot.skip(&self.event);
     }
 
     #[cold]
@@ -118,7 +118,7 @@ impl Pass<'_> {
         stage: &mut Stage<'s>,
     ) -> Called {
         self.open();
-        match handler.call(self.event, slot, stage) {
+        match handler.call(&self.event, slot, stage) {
             Inline::Done => {
                 self.receipt.count(Count::Delivered);
                 Called::Offered
@@ -148,7 +148,7 @@ impl Pass<'_> {
         let mut full = SmallVec::<[_; 4]>::new();
         let mut refusal = None;
         for slot in group.members_from(group.next_turn()) {
-            match slot.judge(self.event) {
+            match slot.judge(&self.event) {
                 Verdict::Offer => {}
                 // One that filters it says more than one that asks for another type.
                 Verdict::Filtered => {
@@ -176,7 +176,7 @@ impl Pass<'_> {
                 Sink::Queue(inlet) => &**inlet,
             };
             self.open();
-            match slot.try_offer(inlet, self.event) {
+            match slot.try_offer(inlet, &self.event) {
                 Push::Accepted(_) => return self.receipt.count(Count::Queued),
                 Push::Full => {
                     self.withdraw(slot);
@@ -191,7 +191,7 @@ impl Pass<'_> {
         }
         for (slot, inlet) in full {
             self.open();
-            match slot.offer(inlet, self.event) {
+            match slot.offer(inlet, &self.event) {
                 Push::Accepted(_) => return self.receipt.count(Count::Queued),
                 Push::Full => return self.full(slot),
                 // Closed since the round: the next one deals with it.
