@@ -8,7 +8,8 @@
 //!
 //! By linear hashing (Litwin, 1980): two buckets more for each topic more, and with each one of the old ones is
 //! split. So no change ever waits for a table to be built anew. Under the writer lock: the new bucket is filled
-//! first, then the number of buckets is raised, and then what has moved is taken out of the old one. A publisher
+//! first, then the number of buckets is raised, and then what has moved is taken out of the old one. A bucket that moves
+//! as a whole, as most of those with one topic do, is handed on as it is, views and all. A publisher
 //! that read the old number may miss a topic that has moved; it comes to the writers' side, which looks again
 //! under the lock.
 
@@ -120,6 +121,8 @@ impl Extent {
 pub(super) struct Buckets {
     /// The [`Extent`]. Only grows.
     extent: Line<AtomicU64>,
+    /// What stands where no topic is.
+    empty: Arc<Bucket>,
     /// The buckets do not move when there are more of them.
     segments: [OnceLock<Box<[Snapshot<Bucket>]>>; SEGMENTS],
 }
@@ -127,7 +130,8 @@ pub(super) struct Buckets {
 impl Buckets {
     pub(super) fn new() -> Self {
         let extent = Line(AtomicU64::new(Extent::new(FIRST).pack()));
-        let buckets = Self { extent, segments: std::array::from_fn(|_| OnceLock::new()) };
+        let segments = std::array::from_fn(|_| OnceLock::new());
+        let buckets = Self { extent, empty: Arc::default(), segments };
         // loom does not see that the lock orders the making of its atomics before their use.
         for segment in 0..if cfg!(loom) { SEGMENTS } else { 1 } {
             buckets.segment(segment);
@@ -137,9 +141,8 @@ impl Buckets {
 
     fn segment(&self, segment: usize) -> &[Snapshot<Bucket>] {
         self.segments[segment].get_or_init(|| {
-            let empty = Arc::new(Bucket::default());
             let len = FIRST << segment.saturating_sub(1);
-            (0..len).map(|_| Snapshot::new(Arc::clone(&empty))).collect()
+            (0..len).map(|_| Snapshot::new(Arc::clone(&self.empty))).collect()
         })
     }
 
@@ -186,12 +189,22 @@ impl Buckets {
         while self.count() < (2 * topics).min(most) {
             let (new, grown) = (self.count(), Extent::new(self.count() + 1));
             let lower = self.at(new - (1 << new.ilog2()));
-            let (moved, stays): (Bucket, Bucket) =
-                lower.load().iter().cloned().partition(|known| grown.place(known.hash) == new);
-            garbage.extend([self.at(new).swap(Arc::new(moved))]);
+            let old = lower.load_full();
+            let moves = |place: &&Place| grown.place(place.hash) == new;
+            let (upper, rest) = match old.iter().filter(moves).count() {
+                0 => (None, None),
+                // As it is: mostly a bucket has one topic, and nothing of it has to be made anew.
+                all if all == old.iter().count() => (Some(old), Some(Arc::clone(&self.empty))),
+                _ => {
+                    let (moved, stays): (Bucket, Bucket) =
+                        old.iter().cloned().partition(|place| moves(&place));
+                    (Some(Arc::new(moved)), Some(Arc::new(stays)))
+                }
+            };
+            garbage.extend(upper.map(|upper| self.at(new).swap(upper)));
             // Release: with what has moved.
             self.extent.store(grown.pack(), Ordering::Release);
-            garbage.extend([lower.swap(Arc::new(stays))]);
+            garbage.extend(rest.map(|rest| lower.swap(rest)));
         }
     }
 }
