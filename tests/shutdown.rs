@@ -354,6 +354,40 @@ fn s4_dropping_the_bus_leaves_no_thread() {
 }
 
 #[test]
+fn s4_a_publisher_handle_keeps_no_handler_of_a_bus_that_has_ended() {
+    let _watchdog = watchdog("s4 kept");
+    for by_drop in [false, true] {
+        let bus = bus("s4-kept", 2);
+        let kept = Arc::new(());
+        for kind in KINDS {
+            for pattern in ["a.b", "a.*", "*"] {
+                for grouped in [false, true] {
+                    let hold = Arc::clone(&kept);
+                    let builder = bus.subscribe::<u32>(pattern);
+                    let builder = if grouped { builder.group("g") } else { builder };
+                    kind.handle(builder, move |_| assert!(Arc::strong_count(&hold) > 1)).detach();
+                }
+            }
+        }
+        let publishers = ["a.b", "a.c", "d"].map(|topic| bus.publisher::<u32>(topic).expect("publisher"));
+        for (publisher, matching) in publishers.iter().zip([18, 12, 6]) {
+            // In one of two a group is offered the event once.
+            assert_eq!(publisher.publish(1).expect("publish").offered(), matching / 2 + 1);
+            assert_eq!(bus.subscriber_count(publisher.topic()), Ok(matching));
+        }
+        if by_drop {
+            drop(bus);
+        } else {
+            assert!(bus.shutdown(PATIENCE).wait().complete);
+            assert!(bus.topics().is_empty());
+            assert_eq!((bus.subscriber_count("a.b"), bus.stats().topics_known), (Ok(0), 0));
+        }
+        eventually("no handler is kept", || Arc::strong_count(&kept) == 1);
+        assert!(publishers.iter().all(|publisher| publisher.publish(2).unwrap_err().is_shut_down()));
+    }
+}
+
+#[test]
 fn s1_a_delivery_trips_at_cancel_and_at_the_deadline() {
     let _watchdog = watchdog("trips");
     for by_shutdown in [false, true] {

@@ -1,7 +1,7 @@
 //! The end of a bus.
 //!
 //! ```text
-//! refuse       publishes and subscriptions fail; publishers that wait for room are told
+//! refuse       publishes and subscriptions fail; topics lead nowhere; publishers that wait for room are told
 //! drain        what is queued is handled (or discarded, if that was asked for)
 //! deadline     the rest is cancelled, and `Delivery::cancelled` trips
 //! stop         workers and timer stop; what still runs is reported
@@ -90,7 +90,7 @@ pub struct ShutdownReport {
     /// Everything that was queued has been handled, and no handler runs.
     pub complete: bool,
     /// Events that were dropped because the bus was shut down, those of publishers that waited for
-    /// room included.
+    /// room included. (One that has not yet woken up when the report is made counts its own a moment later.)
     pub discarded: u64,
     /// The subscriptions that did not come to their end in time.
     pub unfinished: Vec<Unfinished>,

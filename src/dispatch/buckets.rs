@@ -182,6 +182,11 @@ impl Buckets {
         self.iter_from(0)
     }
 
+    /// Takes all topics out. Under the writer lock. They go to `garbage`.
+    pub(super) fn clear(&self, garbage: &mut impl Extend<Arc<Bucket>>) {
+        garbage.extend(self.iter().map(|snapshot| snapshot.swap(Arc::clone(&self.empty))));
+    }
+
     /// Makes buckets until there are twice as many as topics. Under the writer lock. What it replaces goes to
     /// `garbage`.
     pub(super) fn grow(&self, topics: usize, garbage: &mut impl Extend<Arc<Bucket>>) {

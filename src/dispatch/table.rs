@@ -84,6 +84,8 @@ struct Writer {
     loose: usize,
     /// The bucket where the next sweep begins.
     hand: usize,
+    /// The bus has ended, and no subscription enters any more.
+    closed: bool,
 }
 
 /// What a change leaves behind. Dropped outside the writer lock, for it may hold the last reference

@@ -88,7 +88,9 @@ impl Hub {
     /// Refuses publishes and subscriptions from here on; true for the first caller.
     pub(crate) fn close(&self) -> bool {
         // AcqRel: one caller is the first.
-        !self.closed.swap(true, Ordering::AcqRel)
+        let first = !self.closed.swap(true, Ordering::AcqRel);
+        self.table.close();
+        first
     }
 
     /// The worker that shall be at home with the next subscription's first lane.

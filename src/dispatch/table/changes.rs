@@ -7,6 +7,8 @@ use smallvec::SmallVec;
 
 use super::{Garbage, Needs, TopicEntry, TopicTable, Writer, count_listed, discount_listed};
 use crate::dispatch::buckets::{Bucket, Place};
+use crate::dispatch::chunks::Chunks;
+use crate::dispatch::index::PatternIndex;
 use crate::dispatch::list::SubscriberList;
 use crate::dispatch::slot::Slot;
 use crate::dispatch::spec::Group;
@@ -60,6 +62,8 @@ impl TopicTable {
         let before = needs.is_none();
         let result = change(&mut needs);
         match (before, needs.is_none()) {
+            // It is out of the table.
+            _ if writer.closed => {}
             (true, false) => writer.loose -= 1,
             (false, true) => writer.loose += 1,
             _ => {}
@@ -118,12 +122,37 @@ impl TopicTable {
         false
     }
 
+    /// Takes everything out, for good. To take out one subscription after the other would be a search through all
+    /// topics for each that has wildcards.
+    pub(crate) fn close(&self) {
+        let (mut garbage, mut patterns) = (Garbage::default(), PatternIndex::default());
+        let mut writer = self.writer.lock();
+        let writer = &mut *writer;
+        writer.closed = true;
+        // Relaxed: only changed under the writer lock, which we hold.
+        let generation = self.generation.load(Ordering::Relaxed);
+        self.buckets.clear(&mut garbage.buckets);
+        for entry in garbage.buckets.iter().flat_map(|bucket| bucket.iter()).map(|place| &place.entry) {
+            let mut needs = entry.needs.lock();
+            garbage.literals.push(std::mem::take(&mut needs.plain));
+            garbage.slots.extend(needs.grouped.drain(..));
+            // Publisher handles still have it.
+            let nobody = SubscriberList::of_literals(generation, entry.topic.clone(), Chunks::default());
+            garbage.lists.push(entry.list.swap(Arc::new(nobody)));
+        }
+        std::mem::swap(&mut patterns, &mut writer.patterns);
+        (writer.entries, writer.loose) = (0, 0);
+    }
+
     /// Enters a subscription: from the moment this returns, every publish that begins sees it (V1),
-    /// all of its patterns at once (V5).
+    /// all of its patterns at once (V5). Nothing happens if the table was closed.
     pub(crate) fn insert(&self, slot: &Arc<Slot>) {
         let mut garbage = Garbage::default();
         let mut writer = self.writer.lock();
         let writer = &mut *writer;
+        if writer.closed {
+            return;
+        }
         let patterns = &slot.spec.patterns;
         if let [pattern] = &**patterns
             && let Some(topic) = pattern.as_topic()
@@ -172,6 +201,9 @@ impl TopicTable {
         let mut garbage = Garbage::default();
         let mut writer = self.writer.lock();
         let writer = &mut *writer;
+        if writer.closed {
+            return;
+        }
         let mut wild = false;
         for pattern in &slot.spec.patterns {
             match pattern.as_literal() {
