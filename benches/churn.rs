@@ -1,4 +1,4 @@
-//! Subscribing and cancelling: among many topics, within one topic, and a publish beside it.
+//! Subscribing and cancelling: among many topics, within one topic, and a publish beside it; and the end of all.
 
 #[path = "support/handlers.rs"]
 mod handlers;
@@ -8,8 +8,9 @@ mod topics;
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use handlers::inline;
 use support::payload;
 use topics::{Stride, names};
@@ -52,7 +53,31 @@ fn churn(c: &mut Criterion) {
         });
         stop.store(true, Ordering::Relaxed);
     });
+    for (name, count, pattern) in [("literal", 10_000, None), ("wild", 100, Some("*"))] {
+        group.bench_function(BenchmarkId::new(format!("shutdown/{name}"), count), |b| {
+            b.iter_batched(
+                || crowded(count, pattern),
+                |bus| assert!(bus.shutdown(Duration::MAX).wait().complete),
+                BatchSize::PerIteration,
+            );
+        });
+    }
     group.finish();
+}
+
+/// A bus that knows 1,000 topics at least, and has so many subscriptions: all with the same pattern, or each with a
+/// topic of its own.
+fn crowded(subscriptions: usize, pattern: Option<&str>) -> EventBus {
+    let bus = EventBus::new();
+    let names = names(subscriptions.max(1_000));
+    for name in names.iter().take(subscriptions) {
+        inline(&bus, pattern.unwrap_or(name)).detach();
+    }
+    // A topic that comes again is remembered.
+    for name in names.iter().flat_map(|name| [name, name]) {
+        bus.publish(name.as_str(), payload(1)).expect("the bus runs");
+    }
+    bus
 }
 
 criterion_group!(name = benches; config = support::short(); targets = churn);

@@ -134,11 +134,13 @@ impl TopicTable {
         self.buckets.clear(&mut garbage.buckets);
         for entry in garbage.buckets.iter().flat_map(|bucket| bucket.iter()).map(|place| &place.entry) {
             let mut needs = entry.needs.lock();
-            garbage.literals.push(std::mem::take(&mut needs.plain));
-            garbage.slots.extend(needs.grouped.drain(..));
-            // Publisher handles still have it.
-            let nobody = SubscriberList::of_literals(generation, entry.topic.clone(), Chunks::default());
-            garbage.lists.push(entry.list.swap(Arc::new(nobody)));
+            if needs.pins > 0 {
+                // Publisher handles keep it.
+                garbage.literals.push(std::mem::take(&mut needs.plain));
+                garbage.slots.extend(needs.grouped.drain(..));
+                let nobody = SubscriberList::of_literals(generation, entry.topic.clone(), Chunks::default());
+                garbage.lists.push(entry.list.swap(Arc::new(nobody)));
+            }
         }
         std::mem::swap(&mut patterns, &mut writer.patterns);
         (writer.entries, writer.loose) = (0, 0);
