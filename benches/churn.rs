@@ -53,6 +53,29 @@ fn churn(c: &mut Criterion) {
         });
         stop.store(true, Ordering::Relaxed);
     });
+    group.finish();
+}
+
+/// What takes long: a subscription with a wildcard, whose topics were published to, and a whole bus.
+fn ends(c: &mut Criterion) {
+    let mut group = c.benchmark_group("churn");
+    for count in [10, 1_000, 10_000] {
+        let bus = crowded(count, None);
+        let names = names(count);
+        group.bench_function(BenchmarkId::new("wild", count), |b| {
+            b.iter_batched(
+                || {
+                    let subscription = inline(&bus, "*");
+                    for name in &names {
+                        bus.publish(name.as_str(), payload(1)).expect("the bus runs");
+                    }
+                    subscription
+                },
+                |subscription| subscription.cancel(),
+                BatchSize::PerIteration,
+            );
+        });
+    }
     for (name, count, pattern) in [("literal", 10_000, None), ("wild", 100, Some("*"))] {
         group.bench_function(BenchmarkId::new(format!("shutdown/{name}"), count), |b| {
             b.iter_batched(
@@ -80,5 +103,5 @@ fn crowded(subscriptions: usize, pattern: Option<&str>) -> EventBus {
     bus
 }
 
-criterion_group!(name = benches; config = support::short(); targets = churn);
+criterion_group!(name = benches; config = support::short(); targets = churn, ends);
 criterion_main!(benches);

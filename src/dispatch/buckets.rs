@@ -25,7 +25,7 @@ use crate::sync::{Line, OnceLock};
 const FIRST: usize = if cfg!(loom) { 1 } else { 64 };
 
 /// Each segment but the second is twice as long as the one before; with all of them there are 2^31 buckets.
-const SEGMENTS: usize = if cfg!(loom) { 2 } else { 26 };
+const SEGMENTS: usize = if cfg!(loom) { 4 } else { 26 };
 
 /// A topic and who subscribes to it.
 #[derive(Clone, Debug)]
@@ -146,8 +146,9 @@ impl Buckets {
         })
     }
 
+    /// The bucket with this number, below [`count`](Self::count).
     #[inline]
-    fn at(&self, number: usize) -> &Snapshot<Bucket> {
+    pub(super) fn at(&self, number: usize) -> &Snapshot<Bucket> {
         // The bits that a number has above those of the first segment.
         let segment = self.segment(((number / FIRST * 2) | 1).ilog2() as usize);
         // A segment begins at the number that is its length, but for the first, which begins at 0.

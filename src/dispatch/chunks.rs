@@ -135,18 +135,6 @@ impl Chunks {
         Some(Self::of(spine, self.len - 1))
     }
 
-    /// The slot with this id, if it stands here.
-    pub(crate) fn find(&self, id: SubscriptionId) -> Option<&Arc<Slot>> {
-        let slots = match &self.blocks {
-            Some(blocks) => {
-                let (outer, middle) = Self::place(blocks, id)?;
-                &blocks[outer][middle].slots[..]
-            }
-            None => &self.few[..],
-        };
-        slots.iter().find(|slot| slot.id == id)
-    }
-
     /// The block and the chunk where a slot with this id would stand.
     fn place(blocks: &[Block], id: SubscriptionId) -> Option<(usize, usize)> {
         let outer = blocks.partition_point(|block| last_of(block) < Some(id));
@@ -282,9 +270,8 @@ mod tests {
         check(&chunks);
         assert!(chunks.iter().map(|slot| slot.id).eq(slots.iter().map(|slot| slot.id)));
         for slot in &slots {
-            assert!(chunks.find(slot.id).is_some());
             chunks = chunks.without(slot).expect("it is in the list");
-            assert!(chunks.find(slot.id).is_none() && chunks.without(slot).is_none());
+            assert!(chunks.iter().all(|other| other.id != slot.id) && chunks.without(slot).is_none());
         }
         check(&chunks);
         assert!(chunks.is_empty());

@@ -8,7 +8,6 @@ use super::chunks::Chunks;
 use super::slot::Slot;
 use super::spec::Group;
 use super::views::View;
-use crate::event::SubscriptionId;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::topic::Topic;
 
@@ -216,13 +215,6 @@ impl SubscriberList {
     #[inline]
     pub(super) fn last_of_queues(&self) -> Option<&Arc<Slot>> {
         if self.inline | self.groups { None } else { self.chunks.last() }
-    }
-
-    /// The slot with this id, if it stands here.
-    pub(super) fn find(&self, id: SubscriptionId) -> Option<&Arc<Slot>> {
-        self.chunks.find(id).or_else(|| {
-            self.targets.iter().flat_map(|target| target.members.iter()).find(|slot| slot.id == id)
-        })
     }
 
     /// Every slot, those of groups included.

@@ -39,7 +39,7 @@ pub(crate) mod timer;
 mod deadline;
 mod mutex;
 
-pub(crate) use mutex::Mutex;
+pub(crate) use mutex::{Mutex, unlock_fair};
 
 /// A `static` that is made when it is first used; under loom each execution of a model makes it anew.
 #[cfg(not(loom))]

@@ -16,6 +16,14 @@ pub(crate) struct Mutex<T> {
     inner: loom::sync::Mutex<T>,
 }
 
+/// Lets go of a lock, in favour of somebody who waits for it: for whoever comes back for it at once.
+pub(crate) fn unlock_fair<T>(guard: MutexGuard<'_, T>) {
+    #[cfg(not(loom))]
+    MutexGuard::unlock_fair(guard);
+    #[cfg(loom)]
+    drop(guard);
+}
+
 impl<T> Mutex<T> {
     pub(crate) fn new(value: T) -> Self {
         Self {

@@ -146,6 +146,36 @@ fn v4_a_publish_that_refreshes_against_a_cancel() {
     });
 }
 
+/// A subscription with a wildcard leaves two lists, one step for each, while a third topic comes, which has the table grow,
+/// and somebody publishes: it is out of all lists in the end, and nothing keeps it.
+///
+/// Broken by a `sweep_out` that looks only at as many buckets as there were at its first step.
+#[test]
+fn v4_a_cancel_in_steps_against_a_table_that_grows() {
+    loom::model(|| {
+        // In the first and the second of four buckets; with six, the second one is in the last.
+        let topics = ["c", "f"];
+        let tables = Tables::new(&["*"], &topics);
+        tables.table.insert(&tables.slot);
+        for topic in topics {
+            assert_eq!(Tables::count(&tables.table, &tables.slot, topic), 1);
+        }
+        let canceller = {
+            let slot = Arc::clone(&tables.slot);
+            spawn(move || {
+                slot.cancel(DropReason::Cancelled);
+            })
+        };
+        tables.table.unpin(&tables.table.pin(&Topic::new("z").expect("a topic")));
+        Tables::count(&tables.table, &tables.slot, "f");
+        canceller.join().expect("canceller");
+        for topic in ["c", "f", "z"] {
+            assert_eq!(Tables::count(&tables.table, &tables.slot, topic), 0, "still in the list of {topic}");
+        }
+        assert_eq!(Arc::strong_count(&tables.slot), 1, "somebody keeps the slot");
+    });
+}
+
 /// A topic gets its entry by a publish while somebody subscribes to a pattern that matches it.
 ///
 /// Broken by a `resolve` that stamps a list with a generation of the future.

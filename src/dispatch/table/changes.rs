@@ -12,14 +12,19 @@ use crate::dispatch::index::PatternIndex;
 use crate::dispatch::list::SubscriberList;
 use crate::dispatch::slot::Slot;
 use crate::dispatch::spec::Group;
-use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::snapshot::Snapshot;
+use crate::sync::{Mutex, unlock_fair};
 use crate::topic::Topic;
 
 /// So many buckets does a sweep look at for an entry that can go. Each look takes the mark of use away, so that
 /// the next sweeps find more.
 const SWEEP: usize = 64;
+
+/// After so many lists from which a slot was taken out, some microseconds each, or so many buckets in which it was looked
+/// for, others may have the writer lock.
+const STEP_LISTS: usize = if cfg!(loom) { 1 } else { 32 };
+const STEP_BUCKETS: usize = 4096;
 
 impl TopicTable {
     /// The entry of a topic, made if there is room for it.
@@ -200,11 +205,20 @@ impl TopicTable {
 
     /// Takes a subscription out.
     pub(crate) fn remove(&self, slot: &Slot) {
+        let mut next = self.remove_patterns(slot).then_some(0);
+        while let Some(first) = next {
+            next = self.sweep_out(slot, first);
+        }
+    }
+
+    /// Takes the patterns of a subscription out, so that no list is resolved with it any more. True if it is to be
+    /// looked for in those that were.
+    fn remove_patterns(&self, slot: &Slot) -> bool {
         let mut garbage = Garbage::default();
         let mut writer = self.writer.lock();
         let writer = &mut *writer;
         if writer.closed {
-            return;
+            return false;
         }
         let mut wild = false;
         for pattern in &slot.spec.patterns {
@@ -222,9 +236,7 @@ impl TopicTable {
                 }
             }
         }
-        if wild || slot.spec.patterns.len() > 1 {
-            self.sweep_out(slot, &mut garbage);
-        }
+        wild || slot.spec.patterns.len() > 1
     }
 
     fn remove_literal(&self, writer: &mut Writer, name: &str, slot: &Slot, garbage: &mut Garbage) {
@@ -252,25 +264,33 @@ impl TopicTable {
         }
     }
 
-    /// Takes a slot with wildcards out of every list that it was resolved into, so that nothing keeps
-    /// its handler alive. Ends as soon as the last of them is found.
-    fn sweep_out(&self, slot: &Slot, garbage: &mut Garbage) {
-        for snapshot in self.buckets.iter() {
-            // Relaxed: lists change only under the writer lock, which the caller holds.
-            if slot.listed.load(Ordering::Relaxed) == 0 {
-                return;
+    /// Takes a slot with wildcards out of lists that it was resolved into, so that nothing keeps its handler alive.
+    /// Begins with the bucket of this number, and returns where to go on.
+    ///
+    /// In steps, for whoever else wants the writer lock: among them is a publish to a topic that has no entry. Meanwhile no
+    /// list is resolved with this slot, and topics move only to buckets that are still to come.
+    fn sweep_out(&self, slot: &Slot, first: usize) -> Option<usize> {
+        let mut garbage = Garbage::default();
+        let writer = self.writer.lock();
+        let mut changed = 0;
+        for number in first..self.buckets.count() {
+            // Relaxed: lists change only under the writer lock, which we hold.
+            if writer.closed || slot.listed.load(Ordering::Relaxed) == 0 {
+                return None;
             }
-            let old = snapshot.load();
-            if old.iter().all(|place| place.list.find(slot.id).is_none()) {
-                continue;
+            if changed >= STEP_LISTS || number >= first + STEP_BUCKETS {
+                unlock_fair(writer);
+                return Some(number);
             }
-            for Place { list, entry, .. } in old.iter() {
+            for Place { list, entry, .. } in self.buckets.at(number).load().iter() {
                 if let Some(rest) = list.without(slot) {
                     slot.listed.fetch_sub(1, Ordering::Relaxed);
-                    self.put(entry, Arc::new(rest), garbage);
+                    self.put(entry, Arc::new(rest), &mut garbage);
+                    changed += 1;
                 }
             }
         }
+        None
     }
 
     /// The group of that name, for the members that are about to join it.
