@@ -76,6 +76,15 @@ fn ends(c: &mut Criterion) {
             );
         });
     }
+    for count in [10, 1_000] {
+        let bus = crowded(count, Some("*"));
+        group.bench_function(BenchmarkId::new("publish after a pattern", count), |b| {
+            b.iter(|| {
+                inline(&bus, "nobody.*").cancel();
+                bus.publish("bench.none", payload(1))
+            });
+        });
+    }
     for (name, count, pattern) in [("literal", 10_000, None), ("wild", 100, Some("*"))] {
         group.bench_function(BenchmarkId::new(format!("shutdown/{name}"), count), |b| {
             b.iter_batched(

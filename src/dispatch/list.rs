@@ -8,7 +8,7 @@ use super::chunks::Chunks;
 use super::slot::Slot;
 use super::spec::Group;
 use super::views::View;
-use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::topic::Topic;
 
 /// Members of a group that match the topic: one entry of a list.
@@ -44,8 +44,8 @@ impl Clone for SubscriberList {
 pub(crate) struct SubscriberList {
     /// The topic's name once more: to compare it by way of the topic would be two more pointers to follow.
     name: SmallVec<[u8; 24]>,
-    /// The state of the patterns that it was resolved from.
-    pub(super) generation: u64,
+    /// The state of the patterns that it is right for.
+    generation: AtomicU64,
     /// The topic, interned if there is an entry for it: what its events carry.
     pub(crate) topic: Topic,
     queues: bool,
@@ -92,6 +92,7 @@ impl SubscriberList {
         let name = SmallVec::from_slice(topic.as_str().as_bytes());
         let (groups, inline_groups) = about_groups(&targets);
         let used = AtomicBool::new(true);
+        let generation = AtomicU64::new(generation);
         Self { name, generation, topic, queues, inline, timed, groups, inline_groups, used, chunks, targets }
     }
 
@@ -100,7 +101,7 @@ impl SubscriberList {
         let (groups, inline_groups) = about_groups(&targets);
         Self {
             name: SmallVec::from_slice(&self.name),
-            generation: self.generation,
+            generation: AtomicU64::new(self.generation()),
             topic: self.topic.clone(),
             queues: self.queues,
             inline: self.inline,
@@ -120,6 +121,19 @@ impl SubscriberList {
         *self.name == *name.as_bytes()
     }
 
+    /// The state of the patterns that it is right for.
+    #[inline]
+    pub(super) fn generation(&self) -> u64 {
+        // Relaxed: what it holds never changes, and came with the snapshot.
+        self.generation.load(Ordering::Relaxed)
+    }
+
+    /// Says that it is right for a later state of the patterns, too.
+    pub(super) fn stays_right(&self, generation: u64) {
+        // Relaxed: as above.
+        self.generation.store(generation, Ordering::Relaxed);
+    }
+
     /// Notes that somebody publishes to the topic.
     #[inline]
     pub(super) fn note_use(&self) {
@@ -135,12 +149,14 @@ impl SubscriberList {
         self.used.swap(false, Ordering::Relaxed)
     }
 
-    /// This list with one slot more, which makes its chunks these: in no group, with the highest id.
-    pub(crate) fn grown(&self, chunks: Chunks, slot: &Slot) -> Self {
+    /// This list with some slots more, which are in no group, and make its chunks these.
+    pub(super) fn grown(&self, chunks: Chunks, slots: &[Arc<Slot>]) -> Self {
         let mut grown = self.changed(chunks, self.targets.clone());
-        grown.queues |= !slot.is_inline();
-        grown.inline |= slot.is_inline();
-        grown.timed |= slot.has_timeout();
+        for slot in slots {
+            grown.queues |= !slot.is_inline();
+            grown.inline |= slot.is_inline();
+            grown.timed |= slot.has_timeout();
+        }
         grown
     }
 

@@ -6,12 +6,13 @@
 //!
 //! Publishers read snapshots and take no lock. Whoever changes subscriptions holds the one writer
 //! lock. A literal subscription changes its topic's list at once; a pattern only raises the
-//! generation, and each topic's list is resolved anew by the first publish that finds it outdated.
+//! generation, and each topic's list is brought up to date by the first publish that finds it outdated.
 //! An unseen topic is resolved without a trace the first time, and gets an entry the second time, so
 //! that a flood of names that never come again does not wash the table out.
 
 mod changes;
 
+use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
@@ -31,6 +32,13 @@ use crate::topic::{Topic, TopicError};
 
 /// Remembered hashes of topics that were published once and have no entry yet.
 const SEEN: usize = if cfg!(loom) { 2 } else { 1024 };
+
+/// So many subscriptions that raised the generation are remembered. A list that is not older is only looked through for
+/// those of them that it lacks, instead of resolved.
+const RECENT: usize = if cfg!(loom) { 2 } else { 256 };
+
+/// With more than so many, a list is resolved all the same.
+const FEW: usize = 8;
 
 /// A topic that is published or subscribed to: what writers and publisher handles know of it.
 #[derive(Debug)]
@@ -64,7 +72,7 @@ impl Needs {
 pub(crate) struct TopicTable {
     hasher: ahash::RandomState,
     buckets: Buckets,
-    /// Raised when a pattern is added; lists of an older generation are resolved anew.
+    /// Raised when a pattern is added; lists of an older generation are brought up to date.
     generation: Line<AtomicU64>,
     seen: Box<[AtomicU32]>,
     writer: Mutex<Writer>,
@@ -86,6 +94,41 @@ struct Writer {
     hand: usize,
     /// The bus has ended, and no subscription enters any more.
     closed: bool,
+    /// The subscriptions that raised the generation, each by one, the latest last. `None`: it has left since.
+    recent: VecDeque<Option<Arc<Slot>>>,
+}
+
+impl Writer {
+    /// Notes a subscription that is about to raise the generation.
+    fn note_recent(&mut self, slot: &Arc<Slot>, garbage: &mut Garbage) {
+        if self.recent.len() == RECENT {
+            garbage.slots.extend(self.recent.pop_front().flatten());
+        }
+        self.recent.push_back(Some(Arc::clone(slot)));
+    }
+
+    /// A subscription has left.
+    fn forget_recent(&mut self, slot: &Slot, garbage: &mut Garbage) {
+        let is_it =
+            |recent: &&mut Option<Arc<Slot>>| recent.as_ref().is_some_and(|recent| recent.id == slot.id);
+        garbage.slots.extend(self.recent.iter_mut().find(is_it).and_then(Option::take));
+    }
+
+    /// The subscriptions that a topic's list of generation `then` lacks, if all there is to do is to add them.
+    fn news(&self, topic: &str, then: u64, now: u64) -> Option<SmallVec<[Arc<Slot>; FEW]>> {
+        let count = usize::try_from(now.checked_sub(then)?).ok()?;
+        let first = self.recent.len().checked_sub(count)?;
+        let mut news = SmallVec::new();
+        for slot in self.recent.iter().skip(first).flatten() {
+            if slot.spec.patterns.iter().any(|pattern| pattern.matches_str(topic)) {
+                if slot.spec.group.is_some() || news.len() == FEW {
+                    return None;
+                }
+                news.push(Arc::clone(slot));
+            }
+        }
+        Some(news)
+    }
 }
 
 /// What a change leaves behind. Dropped outside the writer lock, for it may hold the last reference
@@ -137,7 +180,7 @@ impl TopicTable {
     pub(crate) fn current<'a>(&self, list: &'a SubscriberList) -> Option<&'a SubscriberList> {
         // Acquire: the patterns behind a generation are registered when it shows (V1). A list that
         // is replaced after this look was current at the moment of the look.
-        let current = list.generation == self.generation.load(Ordering::Acquire);
+        let current = list.generation() == self.generation.load(Ordering::Acquire);
         current.then(|| {
             list.note_use();
             list
@@ -149,16 +192,54 @@ impl TopicTable {
     pub(crate) fn refreshed(&self, entry: &Arc<TopicEntry>) -> Arc<SubscriberList> {
         let mut garbage = Garbage::default();
         let writer = self.writer.lock();
+        self.up_to_date(&writer, entry, &mut garbage)
+    }
+
+    /// The list of an entry, brought up to date if it is not. Under the writer lock.
+    fn up_to_date(
+        &self,
+        writer: &Writer,
+        entry: &Arc<TopicEntry>,
+        garbage: &mut Garbage,
+    ) -> Arc<SubscriberList> {
         let here = entry.list.load_full();
         // Relaxed: only changed under the writer lock, which we hold.
-        if here.generation == self.generation.load(Ordering::Relaxed) {
+        let now = self.generation.load(Ordering::Relaxed);
+        if here.generation() == now {
             return here;
         }
-        let list = Arc::new(self.resolve(&writer, entry));
-        // One that went in a sweep meanwhile has been taken off the account of where slots stand.
-        if self.bucket(entry.hash).iter().any(|place| Arc::ptr_eq(&place.entry, entry)) {
-            self.replace(entry, &here, Arc::clone(&list), &mut garbage);
-        }
+        let bucket = self.bucket(entry.hash);
+        let Some(place) = bucket.iter().find(|place| Arc::ptr_eq(&place.entry, entry)) else {
+            // It went in a sweep, and has been taken off the account of where slots stand.
+            return Arc::new(self.resolve(writer, entry));
+        };
+        let list = match writer.news(entry.topic.as_str(), here.generation(), now) {
+            Some(news) if news.is_empty() => {
+                here.stays_right(now);
+                place.list.stays_right(now);
+                return here;
+            }
+            Some(news) => {
+                let mut chunks =
+                    news.iter().fold(here.chunks.clone(), |chunks, slot| chunks.with(Arc::clone(slot)));
+                let literals = &entry.needs.lock().plain;
+                if chunks.len() == literals.len() {
+                    // All of them are literal: one list for both, as after `resolve`.
+                    chunks = literals.clone();
+                }
+                news.iter().for_each(count_one);
+                let grown = here.grown(chunks, &news);
+                grown.stays_right(now);
+                Arc::new(grown)
+            }
+            None => {
+                let list = self.resolve(writer, entry);
+                list.all().for_each(count_one);
+                discount_listed(&here);
+                Arc::new(list)
+            }
+        };
+        self.put(entry, Arc::clone(&list), garbage);
         list
     }
 
@@ -183,19 +264,6 @@ impl TopicTable {
         }
         slots.extend(needs.plain.iter().cloned());
         SubscriberList::resolve(generation, entry.topic.clone(), slots)
-    }
-
-    /// Puts a list that was resolved anew in an entry's place. Under the writer lock.
-    fn replace(
-        &self,
-        entry: &Arc<TopicEntry>,
-        old: &SubscriberList,
-        new: Arc<SubscriberList>,
-        garbage: &mut Garbage,
-    ) {
-        count_listed(&new);
-        discount_listed(old);
-        self.put(entry, new, garbage);
     }
 
     /// Puts a list in an entry's place; the caller keeps count of where the slots stand. Under the writer lock.
@@ -307,11 +375,9 @@ impl TopicTable {
     }
 }
 
-/// A list enters the table. Under the writer lock, hence Relaxed.
-fn count_listed(list: &SubscriberList) {
-    for slot in list.all() {
-        slot.listed.fetch_add(1, Ordering::Relaxed);
-    }
+/// A slot enters a list of the table. Under the writer lock, hence Relaxed.
+fn count_one(slot: &Arc<Slot>) {
+    slot.listed.fetch_add(1, Ordering::Relaxed);
 }
 
 /// A list leaves the table. As above.
@@ -322,33 +388,4 @@ fn discount_listed(list: &SubscriberList) {
 }
 
 #[cfg(all(test, not(loom)))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn groups_without_members_are_forgotten() {
-        let table = TopicTable::new(0);
-        let kept = table.group("kept");
-        for number in 0..100 {
-            drop(table.group(&number.to_string()));
-        }
-        assert!(table.writer.lock().groups.len() <= 2);
-        assert!(Arc::ptr_eq(&kept, &table.group("kept")));
-    }
-
-    #[test]
-    fn v4_an_entry_that_went_in_a_sweep_is_off_the_account_of_lists() {
-        let bus = crate::EventBus::builder().topic_cache(1).build().expect("valid options");
-        let first = bus.subscribe_any("*").receiver().expect("a receiver");
-        let table = &bus.hub().table;
-        let entry = |name| table.entry_or_refuse(&Topic::new(name).expect("a topic"));
-        let swept = entry("a").expect("there is room for one");
-        // The first sweep takes the mark of use away, the second the entry.
-        assert!(entry("b").is_none() && entry("b").is_some());
-        let second = bus.subscribe_any("*").receiver().expect("a receiver");
-        assert_eq!(table.refreshed(&swept).plain_len(), 2, "it is resolved all the same");
-        let listed = |slot: &Arc<Slot>| slot.listed.load(Ordering::Relaxed);
-        assert_eq!(listed(first.subscription().slot()), 1, "it stands in the list of `b`");
-        assert_eq!(listed(second.subscription().slot()), 0, "it stands in no list yet");
-    }
-}
+mod tests;

@@ -21,18 +21,23 @@ struct Tables {
 
 impl Tables {
     fn new(patterns: &[&str], topics: &[&str]) -> Self {
+        Self::of(&Arc::default(), patterns, topics)
+    }
+
+    fn of(roster: &Arc<Roster>, patterns: &[&str], topics: &[&str]) -> Self {
         let table = Arc::new(TopicTable::new(16));
         for topic in topics {
             let entry = table.pin(&Topic::new(topic).expect("a topic"));
             table.unpin(&entry);
         }
-        let slot = slot_in(
-            &Arc::downgrade(&table),
-            &Arc::<Roster>::default(),
-            spec(patterns, 1, DeliveryMode::Drop),
-            |_| ends(1, Bell::default()),
-        );
+        let slot = Self::slot(&table, roster, patterns);
         Self { table, slot }
+    }
+
+    /// A slot that is not in the table yet.
+    fn slot(table: &Arc<TopicTable>, roster: &Arc<Roster>, patterns: &[&str]) -> Arc<Slot> {
+        let ends = |_: &_| ends(1, Bell::default());
+        slot_in(&Arc::downgrade(table), roster, spec(patterns, 1, DeliveryMode::Drop), ends)
     }
 
     /// How often the slot stands in the list of a topic.
@@ -101,6 +106,23 @@ fn v1_a_publish_against_a_subscribe_to_a_pattern() {
     loom::model(|| {
         let tables = Tables::new(&["*"], &["a"]);
         let (thread, subscribed) = tables.insert();
+        tables.look("a", &subscribed);
+        thread.join().expect("subscriber");
+        tables.close(&["a"]);
+    });
+}
+
+/// A publish finds the list outdated and nothing new for it, against a subscribe to a pattern that matches.
+///
+/// Broken by an `up_to_date` that says of the list that it is right for the next generation.
+#[test]
+fn v1_a_publish_that_finds_nothing_new_against_a_subscribe_to_a_pattern() {
+    loom::model(|| {
+        let roster = Arc::default();
+        let tables = Tables::of(&roster, &["*"], &["a"]);
+        tables.table.insert(&Tables::slot(&tables.table, &roster, &["b.*"]));
+        let (thread, subscribed) = tables.insert();
+        tables.look("a", &subscribed);
         tables.look("a", &subscribed);
         thread.join().expect("subscriber");
         tables.close(&["a"]);

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::{Garbage, Needs, TopicEntry, TopicTable, Writer, count_listed, discount_listed};
+use super::{Garbage, Needs, TopicEntry, TopicTable, Writer, count_one, discount_listed};
 use crate::dispatch::buckets::{Bucket, Place};
 use crate::dispatch::chunks::Chunks;
 use crate::dispatch::index::PatternIndex;
 use crate::dispatch::list::SubscriberList;
 use crate::dispatch::slot::Slot;
 use crate::dispatch::spec::Group;
+use crate::pattern::TopicPattern;
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::snapshot::Snapshot;
 use crate::sync::{Mutex, unlock_fair};
@@ -91,7 +92,7 @@ impl TopicTable {
         let (list, needs) = (Snapshot::new(unresolved), Mutex::new(Needs::default()));
         let entry = Arc::new(TopicEntry { list, topic, hash, needs });
         let list = Arc::new(self.resolve(writer, &entry));
-        count_listed(&list);
+        list.all().for_each(count_one);
         drop(entry.list.swap(Arc::clone(&list)));
         let snapshot = self.buckets.of(hash);
         let mut bucket = Bucket::clone(&snapshot.load());
@@ -148,6 +149,7 @@ impl TopicTable {
             }
         }
         std::mem::swap(&mut patterns, &mut writer.patterns);
+        garbage.slots.extend(writer.recent.drain(..).flatten());
         (writer.entries, writer.loose) = (0, 0);
     }
 
@@ -166,7 +168,7 @@ impl TopicTable {
             && slot.spec.group.is_none()
         {
             let entry = self.entry(writer, topic, &mut garbage);
-            let list = entry.list.load_full();
+            let list = self.up_to_date(writer, &entry, &mut garbage);
             // Mostly the list is that of the literal subscriptions, and grows together with it.
             let (shared, literals) = Self::need(writer, &entry, |needs| {
                 let shared = list.chunks.is_same(&needs.plain);
@@ -174,31 +176,27 @@ impl TopicTable {
                 garbage.literals.push(std::mem::replace(&mut needs.plain, grown.clone()));
                 (shared, grown)
             });
-            if list.generation == self.generation.load(Ordering::Relaxed) {
-                let chunks = if shared { literals } else { list.chunks.with(Arc::clone(slot)) };
-                slot.listed.fetch_add(1, Ordering::Relaxed);
-                self.put(&entry, Arc::new(list.grown(chunks, slot)), &mut garbage);
-            } else {
-                self.replace(&entry, &list, Arc::new(self.resolve(writer, &entry)), &mut garbage);
-            }
+            let chunks = if shared { literals } else { list.chunks.with(Arc::clone(slot)) };
+            count_one(slot);
+            self.put(&entry, Arc::new(list.grown(chunks, std::slice::from_ref(slot))), &mut garbage);
             return;
         }
-        for pattern in patterns {
-            match pattern.as_topic() {
-                Some(topic) => {
-                    let entry = self.entry(writer, topic, &mut garbage);
-                    Self::need(writer, &entry, |needs| {
-                        if slot.spec.group.is_some() {
-                            needs.grouped.push(Arc::clone(slot));
-                        } else {
-                            let grown = needs.plain.with(Arc::clone(slot));
-                            garbage.literals.push(std::mem::replace(&mut needs.plain, grown));
-                        }
-                    });
+        for topic in patterns.iter().filter_map(TopicPattern::as_topic) {
+            let entry = self.entry(writer, topic, &mut garbage);
+            Self::need(writer, &entry, |needs| {
+                if slot.spec.group.is_some() {
+                    needs.grouped.push(Arc::clone(slot));
+                } else {
+                    let grown = needs.plain.with(Arc::clone(slot));
+                    garbage.literals.push(std::mem::replace(&mut needs.plain, grown));
                 }
-                None => writer.patterns.insert_with(pattern, Vec::new).push(Arc::clone(slot)),
-            }
+            });
         }
+        // After the entries: the list of a new one is resolved at once, and is one of before this subscription.
+        for pattern in patterns.iter().filter(|pattern| pattern.as_topic().is_none()) {
+            writer.patterns.insert_with(pattern, Vec::new).push(Arc::clone(slot));
+        }
+        writer.note_recent(slot, &mut garbage);
         // One step makes all of them visible. Release: with everything above.
         self.generation.fetch_add(1, Ordering::Release);
     }
@@ -236,7 +234,11 @@ impl TopicTable {
                 }
             }
         }
-        wild || slot.spec.patterns.len() > 1
+        let wild = wild || slot.spec.patterns.len() > 1;
+        if wild || slot.spec.group.is_some() {
+            writer.forget_recent(slot, &mut garbage);
+        }
+        wild
     }
 
     fn remove_literal(&self, writer: &mut Writer, name: &str, slot: &Slot, garbage: &mut Garbage) {
