@@ -76,6 +76,17 @@ fn ends(c: &mut Criterion) {
             );
         });
     }
+    let bus = crowded(10_000, None);
+    let names = names(10_000);
+    let mut topic = Stride::over(names.len());
+    group.bench_function(BenchmarkId::new("wild, one event", 10_000), |b| {
+        b.iter(|| {
+            let subscription = inline(&bus, "*");
+            let receipt = bus.publish(names[topic.next()].as_str(), payload(1));
+            subscription.cancel();
+            receipt
+        });
+    });
     for count in [10, 1_000] {
         let bus = crowded(count, Some("*"));
         group.bench_function(BenchmarkId::new("publish after a pattern", count), |b| {

@@ -128,8 +128,10 @@ pub(crate) struct Slot {
     pub(super) shown: AtomicBool,
     /// Handlers that want to hear of the cancellation.
     pub(super) tripped: Listeners,
-    /// In how many resolved lists this slot stands (see `table.rs`).
+    /// In how many resolved lists this slot stands (see `table.rs`),
     pub(super) listed: AtomicU64,
+    /// and the hash of the topic whose list it entered last.
+    pub(super) last_listed: AtomicU64,
 }
 
 /// What a new slot is made of beside its [`Spec`].
@@ -172,6 +174,7 @@ impl Slot {
                 shown: AtomicBool::new(false),
                 tripped: Listeners::new(),
                 listed: AtomicU64::new(0),
+                last_listed: AtomicU64::new(0),
                 spec,
                 sink,
                 consumer,

@@ -227,14 +227,14 @@ impl TopicTable {
                     // All of them are literal: one list for both, as after `resolve`.
                     chunks = literals.clone();
                 }
-                news.iter().for_each(count_one);
+                news.iter().for_each(|slot| count_one(slot, entry.hash));
                 let grown = here.grown(chunks, &news);
                 grown.stays_right(now);
                 Arc::new(grown)
             }
             None => {
                 let list = self.resolve(writer, entry);
-                list.all().for_each(count_one);
+                list.all().for_each(|slot| count_one(slot, entry.hash));
                 discount_listed(&here);
                 Arc::new(list)
             }
@@ -375,9 +375,10 @@ impl TopicTable {
     }
 }
 
-/// A slot enters a list of the table. Under the writer lock, hence Relaxed.
-fn count_one(slot: &Arc<Slot>) {
+/// A slot enters the list of the topic of this hash. Under the writer lock, hence Relaxed.
+fn count_one(slot: &Slot, hash: u64) {
     slot.listed.fetch_add(1, Ordering::Relaxed);
+    slot.last_listed.store(hash, Ordering::Relaxed);
 }
 
 /// A list leaves the table. As above.

@@ -92,7 +92,7 @@ impl TopicTable {
         let (list, needs) = (Snapshot::new(unresolved), Mutex::new(Needs::default()));
         let entry = Arc::new(TopicEntry { list, topic, hash, needs });
         let list = Arc::new(self.resolve(writer, &entry));
-        list.all().for_each(count_one);
+        list.all().for_each(|slot| count_one(slot, hash));
         drop(entry.list.swap(Arc::clone(&list)));
         let snapshot = self.buckets.of(hash);
         let mut bucket = Bucket::clone(&snapshot.load());
@@ -177,7 +177,7 @@ impl TopicTable {
                 (shared, grown)
             });
             let chunks = if shared { literals } else { list.chunks.with(Arc::clone(slot)) };
-            count_one(slot);
+            count_one(slot, entry.hash);
             self.put(&entry, Arc::new(list.grown(chunks, std::slice::from_ref(slot))), &mut garbage);
             return;
         }
@@ -238,7 +238,13 @@ impl TopicTable {
         if wild || slot.spec.group.is_some() {
             writer.forget_recent(slot, &mut garbage);
         }
-        wild
+        // Relaxed, here and below: lists change only under the writer lock, which we hold.
+        let is_listed = || wild && slot.listed.load(Ordering::Relaxed) > 0;
+        if is_listed() {
+            // One that waited for a single event stands nowhere else.
+            self.take_out(self.buckets.of(slot.last_listed.load(Ordering::Relaxed)), slot, &mut garbage);
+        }
+        is_listed()
     }
 
     fn remove_literal(&self, writer: &mut Writer, name: &str, slot: &Slot, garbage: &mut Garbage) {
@@ -276,7 +282,6 @@ impl TopicTable {
         let writer = self.writer.lock();
         let mut changed = 0;
         for number in first..self.buckets.count() {
-            // Relaxed: lists change only under the writer lock, which we hold.
             if writer.closed || slot.listed.load(Ordering::Relaxed) == 0 {
                 return None;
             }
@@ -284,15 +289,22 @@ impl TopicTable {
                 unlock_fair(writer);
                 return Some(number);
             }
-            for Place { list, entry, .. } in self.buckets.at(number).load().iter() {
-                if let Some(rest) = list.without(slot) {
-                    slot.listed.fetch_sub(1, Ordering::Relaxed);
-                    self.put(entry, Arc::new(rest), &mut garbage);
-                    changed += 1;
-                }
-            }
+            changed += self.take_out(self.buckets.at(number), slot, &mut garbage);
         }
         None
+    }
+
+    /// Takes a slot out of the lists of a bucket. Returns how many those were.
+    fn take_out(&self, bucket: &Snapshot<Bucket>, slot: &Slot, garbage: &mut Garbage) -> usize {
+        let mut changed = 0;
+        for Place { list, entry, .. } in bucket.load().iter() {
+            if let Some(rest) = list.without(slot) {
+                slot.listed.fetch_sub(1, Ordering::Relaxed);
+                self.put(entry, Arc::new(rest), garbage);
+                changed += 1;
+            }
+        }
+        changed
     }
 
     /// The group of that name, for the members that are about to join it.
