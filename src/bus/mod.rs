@@ -18,6 +18,7 @@ mod publish;
 mod publisher;
 mod shutdown;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::panic::Location;
 use std::sync::{Arc, Weak};
@@ -39,6 +40,7 @@ use crate::event::{AnyEvent, Event, PayloadKind, Raw};
 use crate::pattern::{PatternError, TopicPattern};
 use crate::subscribe::{Expect, Hub, Subscribe};
 use crate::sync::clock::Deadline;
+use crate::sync::hash_keys;
 use shutdown::Handle;
 
 /// A handle of an event bus. Clones are handles of the same bus.
@@ -381,10 +383,11 @@ fn many<P>(patterns: impl IntoIterator<Item = P>) -> Result<Box<[TopicPattern]>,
 where
     P: TryInto<TopicPattern, Error: Into<PatternError>>,
 {
-    let mut all: Vec<TopicPattern> = Vec::new();
+    let mut seen = HashSet::with_hasher(hash_keys());
+    let mut all = Vec::new();
     for pattern in patterns {
         let pattern = valid(pattern)?;
-        if !all.contains(&pattern) {
+        if seen.insert(pattern.clone()) {
             all.push(pattern);
         }
     }

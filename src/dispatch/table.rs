@@ -37,7 +37,7 @@ const SEEN: usize = if cfg!(loom) { 2 } else { 1024 };
 /// those of them that it lacks, instead of resolved.
 const RECENT: usize = if cfg!(loom) { 2 } else { 256 };
 
-/// With more than so many, a list is resolved all the same.
+/// With more than so many, or one of more patterns, a list is resolved all the same.
 const FEW: usize = 8;
 
 /// A topic that is published or subscribed to: what writers and publisher handles know of it.
@@ -120,6 +120,10 @@ impl Writer {
         let first = self.recent.len().checked_sub(count)?;
         let mut news = SmallVec::new();
         for slot in self.recent.iter().skip(first).flatten() {
+            if slot.spec.patterns.len() > FEW {
+                // The trie tells sooner.
+                return None;
+            }
             if slot.spec.patterns.iter().any(|pattern| pattern.matches_str(topic)) {
                 if slot.spec.group.is_some() || news.len() == FEW {
                     return None;
