@@ -142,10 +142,12 @@ impl BusBuilder {
         self
     }
 
-    /// Sets how many topics without a literal subscription are kept resolved: 65,536 if not set. It is
-    /// shared out among parts of the table and each share rounded up, so that there may be up to 1,024
-    /// more. Publishing to a topic beyond that works, and costs a lookup
-    /// under a lock.
+    /// Sets how many topics are remembered that have neither a literal subscription nor a [`Publisher`](crate::Publisher):
+    /// 65,536 if not set.
+    ///
+    /// One more takes the place of one that nobody has published to for a while. If there is none, publishing to it works,
+    /// and costs a lookup under a lock. A topic that is remembered takes some 1.1 KB of memory, and 90 bytes for each
+    /// subscription that matches it.
     pub fn topic_cache(mut self, topics: usize) -> Self {
         self.options.topic_cache = topics;
         self
