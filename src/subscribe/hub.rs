@@ -85,12 +85,12 @@ impl Hub {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Refuses publishes and subscriptions from here on; true for the first caller.
-    pub(crate) fn close(&self) -> bool {
-        // AcqRel: one caller is the first.
-        let first = !self.closed.swap(true, Ordering::AcqRel);
+    /// Refuses publishes and subscriptions from here on, and empties the table.
+    pub(crate) fn close(&self) {
+        // Release: who sees the bus closed also sees what was done before. The table comes second: a subscription that
+        // finds it closed finds the mark.
+        self.closed.store(true, Ordering::Release);
         self.table.close();
-        first
     }
 
     /// The worker that shall be at home with the next subscription's first lane.

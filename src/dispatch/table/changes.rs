@@ -22,8 +22,8 @@ use crate::topic::Topic;
 /// the next sweeps find more.
 const SWEEP: usize = 64;
 
-/// After so many lists from which a slot was taken out, some microseconds each, or so many buckets in which it was looked
-/// for, others may have the writer lock.
+/// After so many lists from which a slot was taken out, a microsecond or three each, or so many buckets in which it was
+/// looked for, others may have the writer lock.
 const STEP_LISTS: usize = if cfg!(loom) { 1 } else { 32 };
 const STEP_BUCKETS: usize = 4096;
 
@@ -68,7 +68,7 @@ impl TopicTable {
         let before = needs.is_none();
         let result = change(&mut needs);
         match (before, needs.is_none()) {
-            // It is out of the table.
+            // The account ended with the table.
             _ if writer.closed => {}
             (true, false) => writer.loose -= 1,
             (false, true) => writer.loose += 1,
