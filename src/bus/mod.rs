@@ -5,10 +5,11 @@
 //! | `builder.rs` | [`BusBuilder`]: options and their limits |
 //! | `publish.rs` | from a payload to the pass over the subscribers; [`Publish`], the future |
 //! | `event_builder.rs` | [`EventBuilder`]: key, metadata, time to live, deadline |
-//! | `publisher.rs` | [`Publisher`]: topic resolved once |
+//! | `publisher.rs`, `batch.rs` | [`Publisher`]: topic resolved once; many events in runs |
 //! | `shutdown.rs` | [`Shutdown`]: drain, deadline, report; dropping the bus |
 //! | `introspect.rs` | topics, statistics, `explain` |
 
+mod batch;
 mod builder;
 mod event_builder;
 mod introspect;

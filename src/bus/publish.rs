@@ -89,7 +89,7 @@ pub(super) fn pass<T: Send + Sync + 'static>(
     } else {
         0
     };
-    let stamp = if hub.options.precise_time { Stamp::precise() } else { Stamp::coarse() };
+    let stamp = stamp(hub);
     // A string literal is published as the `String` that subscribers ask for. Decided when `T` is
     // known, so it costs other types nothing.
     Ok(match (&payload as &dyn Any).downcast_ref::<&'static str>() {
@@ -102,6 +102,12 @@ pub(super) fn pass<T: Send + Sync + 'static>(
             dispatch::pass(event, list, start, patience, nested.as_ref(), &hub.hooks)
         }
     })
+}
+
+/// The time of an event that is published now.
+#[inline]
+pub(super) fn stamp(hub: &Hub) -> Stamp {
+    if hub.options.precise_time { Stamp::precise() } else { Stamp::coarse() }
 }
 
 /// Who goes first in this turn: in as many turns as there are subscribers, each of them once.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use super::batch;
 use super::publish::{self, Publish};
 use crate::dispatch::{Patience, Receipt, TopicEntry};
 use crate::error::PublishError;
@@ -28,9 +29,9 @@ use crate::topic::{Topic, TopicError};
 /// # Ok(()) }
 /// ```
 pub struct Publisher<T> {
-    hub: Arc<Hub>,
-    entry: Arc<TopicEntry>,
-    kind: PayloadKind,
+    pub(super) hub: Arc<Hub>,
+    pub(super) entry: Arc<TopicEntry>,
+    pub(super) kind: PayloadKind,
     payload: PhantomData<fn(T)>,
 }
 
@@ -86,7 +87,13 @@ impl<T: Send + Sync + 'static> Publisher<T> {
         Publish::new(&self.hub, self.entry.topic.as_str(), payload, self.kind, None, Deadline::NEVER)
     }
 
-    /// Publishes events one after the other, and adds their receipts up.
+    /// Publishes events in their order, and adds their receipts up.
+    ///
+    /// Where all subscriptions of the topic have queues, a batch is faster than one publish after the other: a queue takes
+    /// up to 32 events in one step, and its consumer is woken once for them. So many are taken from the iterator before
+    /// they are published, if it [promises](Iterator::size_hint) them: one that may wait for its next item should promise
+    /// none, as those of channels do. The events of such a run have one timestamp, and those who subscribe meanwhile
+    /// get those of the next.
     ///
     /// # Errors
     ///
@@ -97,11 +104,7 @@ impl<T: Send + Sync + 'static> Publisher<T> {
     ///
     /// As [`publish`](Self::publish), for each event.
     pub fn publish_batch(&self, payloads: impl IntoIterator<Item = T>) -> Result<Receipt, PublishError<T>> {
-        let mut total = Receipt::default();
-        for payload in payloads {
-            total.add(self.publish(payload)?);
-        }
-        Ok(total)
+        batch::publish(self, payloads.into_iter().fuse())
     }
 
     #[inline]

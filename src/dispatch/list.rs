@@ -227,10 +227,16 @@ impl SubscriberList {
         self.chunks.len()
     }
 
+    /// Says whether there are subscribers, and all of them have queues and are in no group.
+    #[inline]
+    pub(crate) fn is_of_queues(&self) -> bool {
+        self.queues & !(self.inline | self.groups)
+    }
+
     /// The last slot, if all of them are queues, and in no group: so that nothing comes after it.
     #[inline]
     pub(super) fn last_of_queues(&self) -> Option<&Arc<Slot>> {
-        if self.inline | self.groups { None } else { self.chunks.last() }
+        if self.is_of_queues() { self.chunks.last() } else { None }
     }
 
     /// Every slot, those of groups included.

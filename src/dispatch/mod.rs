@@ -3,7 +3,7 @@
 //! | file | idea |
 //! |---|---|
 //! | `table.rs`, `buckets.rs`, `index.rs`, `list.rs`, `chunks.rs` | from a topic's name to the list of its subscribers |
-//! | `pass.rs`, `offer.rs`, `wait.rs` | the publishers' side |
+//! | `pass.rs`, `batch.rs`, `offer.rs`, `wait.rs` | the publishers' side |
 //! | `deadlock.rs` | which handlers wait for one another |
 //! | `spec.rs`, `slot.rs`, `inlet.rs` | what was asked for; a subscription; its queue (`../queue`) without the type of its events |
 //! | `take.rs`, `close.rs` | the consumers' side, and the end |
@@ -13,6 +13,7 @@
 //! | `rounds.rs` | the inline handlers of a chunk, counted together |
 //! | `frames.rs`, `scope.rs` | which inline handlers run where; which lanes this thread is in |
 
+mod batch;
 mod buckets;
 mod chunks;
 mod close;
@@ -40,6 +41,7 @@ mod tally;
 mod views;
 mod wait;
 
+pub(crate) use batch::{EventRun, LONGEST_RUN, Rest, pass_run};
 pub(crate) use close::Quiet;
 pub(crate) use frames::{MAX_DEPTH, Nested, Stage};
 #[cfg(fuzzing)]

@@ -35,7 +35,7 @@ pub(crate) enum Patience {
 }
 
 /// One event on its way past the subscribers of a list.
-struct Pass<'a> {
+pub(super) struct Pass<'a> {
     event: Passing<'a>,
     patience: Patience,
     /// The level of nesting, if an inline handler may run.
@@ -118,14 +118,25 @@ fn offer_again<T: Send + Sync + 'static>(
     receipt: Receipt,
     patience: Patience,
 ) -> Receipt {
-    let mut pass = Pass { event: Passing::new(&event), patience, nested: None, receipt, began: None };
+    let mut pass = Pass { receipt, ..Pass::without_inline(&event, patience) };
     pass.offer_judged(slot);
-    let receipt = pass.receipt;
+    let receipt = pass.into_receipt();
     drop_guarded(event);
     receipt
 }
 
-impl Pass<'_> {
+impl<'a> Pass<'a> {
+    /// A pass on which no inline handler may run.
+    pub(super) fn without_inline<T: Send + Sync + 'static>(event: &'a Event<T>, patience: Patience) -> Self {
+        let event = Passing::new(event);
+        Self { event, patience, nested: None, receipt: Receipt::default(), began: None }
+    }
+
+    /// What has become of the event so far.
+    pub(super) fn into_receipt(self) -> Receipt {
+        self.receipt
+    }
+
     /// The pass of an event, the one that this was made for, but for what is left to do for the last of all.
     fn run<'l, T: Send + Sync + 'static>(
         mut self,

@@ -16,5 +16,5 @@ mod place;
 mod ring;
 mod words;
 
-pub(crate) use ring::{Popped, Refused, Ring};
+pub(crate) use ring::{Popped, Refused, Ring, Shut};
 pub(crate) use words::{Gate, GateView, Taken};

@@ -126,6 +126,71 @@ fn c1_a_close_and_a_discard_against_a_push() {
     });
 }
 
+/// Appends a run of values, as many as there is room for; how many were accepted.
+fn push_run(ring: &Ring<Value>, numbers: impl IntoIterator<Item = u64>) -> u64 {
+    let values: Vec<_> = numbers.into_iter().map(Value::new).collect();
+    ring.push_run(&mut values.into_iter(), 0).map_or(0, |run| run.count)
+}
+
+/// A run is put into places that two consumers are about to leave: each value comes once, and none is written over.
+///
+/// Broken by a `claim` that looks only at the first place of a run.
+#[test]
+fn c5_a_run_and_places_that_come_round() {
+    loom::model(|| {
+        let ring = ring(2);
+        assert_eq!(push_run(&ring, [1, 2]), 2);
+        let other = {
+            let ring = Arc::clone(&ring);
+            spawn(move || pop(&ring))
+        };
+        let publisher = {
+            let ring = Arc::clone(&ring);
+            spawn(move || push_run(&ring, [3, 4]))
+        };
+        let own = pop(&ring);
+        let other = other.join().expect("consumer");
+        let accepted = publisher.join().expect("publisher");
+        let mut all: Vec<_> = own.into_iter().chain(other).chain(std::iter::from_fn(|| pop(&ring))).collect();
+        all.sort_unstable();
+        assert!(all.into_iter().eq(1..=2 + accepted));
+    });
+}
+
+/// A run that there is room for is not parted by what another publisher appends.
+///
+/// Broken by a `push_run` that claims one number after the other.
+#[test]
+fn o1_a_run_is_not_parted() {
+    loom::model(|| {
+        let ring = ring(4);
+        let publisher = pusher(&ring, 3);
+        assert_eq!(push_run(&ring, [1, 2]), 2);
+        assert!(publisher.join().expect("publisher"));
+        let all: Vec<_> = std::iter::from_fn(|| pop(&ring)).collect();
+        assert!(all == [1, 2, 3] || all == [3, 1, 2], "{all:?}");
+    });
+}
+
+/// A queue is closed and emptied while a run is appended: it is accepted as a whole, and found, or not at all.
+///
+/// Broken by a `claim` that looks at the gate before it claims, and not in the same step.
+#[test]
+fn c1_a_close_and_a_discard_against_a_run() {
+    loom::model(|| {
+        let ring = ring(2);
+        let publisher = {
+            let ring = Arc::clone(&ring);
+            spawn(move || push_run(&ring, [1, 2]))
+        };
+        ring.gate().close();
+        let found = std::iter::from_fn(|| ring.discard()).count();
+        assert_eq!(publisher.join().expect("publisher"), found as u64);
+        assert!(found == 0 || found == 2);
+        assert_eq!(ring.len(), 0);
+    });
+}
+
 /// A queue is dropped with a value in it: the value is dropped.
 ///
 /// Broken by a ring without a `Drop`.

@@ -53,6 +53,44 @@ impl<E> Refused<E> {
     }
 }
 
+/// Why no value is accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shut {
+    Full,
+    Closed,
+}
+
+/// Values that were appended in one step.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run {
+    pub(crate) count: u64,
+    /// Whether the consumer is awake.
+    pub(crate) awake: bool,
+}
+
+/// Numbers in a row that a publisher has claimed, and has to put its values under.
+struct Claim<'a, E> {
+    places: &'a [Place<E>],
+    /// As it stood before: the first number is its count.
+    gate: GateView,
+    count: u64,
+}
+
+impl<E> Claim<'_, E> {
+    /// Puts a value under one of the numbers.
+    ///
+    /// # Safety
+    ///
+    /// The offset is below the count, and this is its only call.
+    #[inline(always)]
+    unsafe fn put(&self, offset: u64, value: E, tick: u32) {
+        let number = self.gate.accepted().wrapping_add(offset);
+        // SAFETY: The place was empty before the claim, and whoever claims another number of this place finds
+        // no room before this one was taken: see README.md, "Why it is sound".
+        unsafe { at(self.places, number).put(value, number, tick) };
+    }
+}
+
 /// What a consumer finds.
 #[derive(Debug)]
 pub(crate) enum Popped<E> {
@@ -107,6 +145,37 @@ impl<E> Ring<E> {
     /// Appends a value, and returns whether the consumer is awake.
     #[inline(always)]
     pub(crate) fn push(&self, value: E, tick: u32) -> Result<bool, Refused<E>> {
+        match self.claim(1) {
+            Ok(claim) => {
+                // SAFETY: The number was claimed by this thread, once.
+                unsafe { claim.put(0, value, tick) };
+                Ok(claim.gate.is_active())
+            }
+            Err(Shut::Full) => Err(Refused::Full(value)),
+            Err(Shut::Closed) => Err(Refused::Closed(value)),
+        }
+    }
+
+    /// Appends as many values as there is room for, in one step, and leaves the rest where they are.
+    ///
+    /// The iterator is one of ours: it goes on between the claim and the last put, so it runs no code of the
+    /// application, does not panic, and has as many values as it says.
+    pub(crate) fn push_run(
+        &self,
+        values: &mut impl ExactSizeIterator<Item = E>,
+        tick: u32,
+    ) -> Result<Run, Shut> {
+        let claim = self.claim(values.len() as u64)?;
+        for (offset, value) in (0..claim.count).zip(values) {
+            // SAFETY: The numbers were claimed by this thread, each is used once.
+            unsafe { claim.put(offset, value, tick) };
+        }
+        Ok(Run { count: claim.count, awake: claim.gate.is_active() })
+    }
+
+    /// Claims the next numbers for this thread: as many as are wanted, or for which there is room, and at least one.
+    #[inline(always)]
+    fn claim(&self, wanted: u64) -> Result<Claim<'_, E>, Shut> {
         let places = match self.places.get() {
             Some(places) => places,
             None => self.allocate(),
@@ -114,38 +183,42 @@ impl<E> Ring<E> {
         let mut gate = self.gate.view();
         loop {
             if gate.is_closed() {
-                return Err(Refused::Closed(value));
+                return Err(Shut::Closed);
             }
-            if !self.has_room(gate) {
-                return Err(Refused::Full(value));
+            let room = self.room(gate, wanted);
+            if room == 0 {
+                return Err(Shut::Full);
             }
-            let place = at(places, gate.accepted());
-            if !place.is_empty() {
+            let count = (0..room)
+                .take_while(|offset| at(places, gate.accepted().wrapping_add(*offset)).is_empty())
+                .count() as u64;
+            if count == 0 {
                 // A consumer has claimed what is here, and is about to take it out. Or it is what another
                 // publisher has put here meanwhile, under this very number.
+                let place = at(places, gate.accepted());
                 wait_until(|| place.is_empty() || self.gate.view() != gate);
                 gate = self.gate.view();
                 continue;
             }
-            match self.gate.claim(gate) {
-                Ok(()) => {
-                    // SAFETY: It was empty, and whoever claims another number of this place finds no
-                    // room before this one was taken: see README.md, "Why it is sound".
-                    unsafe { place.put(value, gate.accepted(), tick) };
-                    return Ok(gate.is_active());
-                }
+            match self.gate.claim(gate, count) {
+                Ok(()) => return Ok(Claim { places, gate, count }),
                 Err(now) => gate = now,
             }
         }
     }
 
-    /// Says whether one more fits into a queue with this gate. True, if the gate has moved on since.
-    #[inline]
-    fn has_room(&self, gate: GateView) -> bool {
-        let room = |taken: TakenView| gate.ahead_of(taken) < self.capacity;
+    /// For how many more there is room in a queue with this gate, as far as they are wanted. For all of them, if the
+    /// gate has moved on since.
+    #[inline(always)]
+    fn room(&self, gate: GateView, wanted: u64) -> u64 {
+        let room = |taken: TakenView| {
+            let room = self.capacity.saturating_sub(gate.ahead_of(taken));
+            u64::try_from(room).unwrap_or(0).min(wanted)
+        };
         // Acquire, and Release below: who relies on what another publisher saw, sees what that one saw.
-        if room(TakenView::of_count(self.seen.load(Ordering::Acquire))) {
-            return true;
+        let seen = room(TakenView::of_count(self.seen.load(Ordering::Acquire)));
+        if seen == wanted {
+            return seen;
         }
         let taken = self.taken.view();
         self.seen.store(taken.count(), Ordering::Release);

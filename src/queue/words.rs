@@ -49,14 +49,14 @@ impl Gate {
         GateView(self.0.load(Ordering::Acquire))
     }
 
-    /// Claims the next number, if nothing has changed since the look. Returns what stands here otherwise.
+    /// Claims the next `count` numbers, if nothing has changed since the look. Returns what stands here otherwise.
     #[inline]
-    pub(super) fn claim(&self, seen: GateView) -> Result<(), GateView> {
+    pub(super) fn claim(&self, seen: GateView, count: u64) -> Result<(), GateView> {
         // AcqRel: claims, the closing and the consumer's rest are in one order. Failure, Acquire: as a look.
         self.0
             .compare_exchange_weak(
                 seen.0,
-                seen.0.wrapping_add(Self::ONE),
+                seen.0.wrapping_add(count * Self::ONE),
                 Ordering::AcqRel,
                 Ordering::Acquire,
             )
@@ -319,7 +319,7 @@ mod tests {
     use super::*;
 
     fn book(gate: &Gate) {
-        while gate.claim(gate.view()).is_err() {}
+        while gate.claim(gate.view(), 1).is_err() {}
     }
 
     fn take(taken: &Taken) {

@@ -11,6 +11,7 @@
 //! | file | what is modelled |
 //! |---|---|
 //! | `queue.rs` | push, take, rest, pause and close of one queue |
+//! | `batch.rs` | a run of events that goes into a queue in one step |
 //! | `cancel.rs` | cancellation against publishers, handlers, pauses, completions |
 //! | `inline.rs` | inline handlers: their words and their counts |
 //! | `wait.rs` | publishers that wait for room |
@@ -20,6 +21,7 @@
 //! | `deadlock.rs` | handlers that would wait for one another |
 //! | `counters.rs` | reading the account while it changes |
 
+mod batch;
 mod cancel;
 mod counters;
 mod deadlock;

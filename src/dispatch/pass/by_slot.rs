@@ -20,7 +20,7 @@ use crate::event::DropReason;
 impl Pass<'_> {
     /// Offers the event to a subscription of any kind but an inline one.
     #[inline(never)]
-    pub(super) fn offer_judged(&mut self, slot: &Arc<Slot>) {
+    pub(in crate::dispatch) fn offer_judged(&mut self, slot: &Arc<Slot>) {
         // The queue says itself whether it is closed, and whether it takes the type.
         if let Sink::Queue(inlet) = &slot.sink
             && (!slot.filters || self.admit(slot))
