@@ -42,6 +42,12 @@ fn queued(c: &mut Criterion) {
                 drain();
             });
         });
+        group.bench_function(BenchmarkId::new("batch", subscribers), |b| {
+            b.iter(|| {
+                let _ = black_box(handle.publish_batch((0..BURST).map(payload)));
+                drain();
+            });
+        });
     }
     group.finish();
 }

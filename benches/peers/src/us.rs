@@ -3,6 +3,8 @@
 //! Beside the topic that is measured, every bus here has 999 others with a subscription each, so that the lookup
 //! by name is a lookup.
 
+use std::ops::Range;
+
 use trolleybus::{DeliveryMode, Event, EventBus, Publisher, Receiver, Subscription};
 
 use crate::drive::{self, Publish, Receive, TryReceive};
@@ -44,6 +46,19 @@ impl Publish for ByHandle {
     #[inline]
     fn publish(&mut self, i: u64) {
         self.publisher.publish(Payload::new(i)).expect("the bus runs");
+    }
+}
+
+/// Publishes through a handle, and what comes together together.
+pub struct InBatches(ByHandle);
+
+impl Publish for InBatches {
+    fn publish(&mut self, i: u64) {
+        self.0.publish(i);
+    }
+
+    fn publish_all(&mut self, numbers: Range<u64>) {
+        self.0.publisher.publish_batch(numbers.map(Payload::new)).expect("the bus runs");
     }
 }
 
@@ -181,11 +196,15 @@ pub fn lone_receivers(subscribers: usize) -> (ByName, Vec<Queue>) {
     receivers(&EventBus::new(), subscribers)
 }
 
-/// S2c: receivers, by name and by handle.
+/// S2c: receivers, by name, by handle, and by handle in batches.
 pub fn burst(subscribers: usize) -> Vec<Case> {
-    let (named, queues) = receivers(&crowded(EventBus::new()), subscribers);
-    let (other, more) = receivers(&crowded(EventBus::new()), subscribers);
-    vec![drive::burst("by name", (named, queues)), drive::burst("by handle", (by_handle(&other.bus), more))]
+    let receivers = || receivers(&crowded(EventBus::new()), subscribers);
+    let ((named, first), (other, second), (third, last)) = (receivers(), receivers(), receivers());
+    vec![
+        drive::burst("by name", (named, first)),
+        drive::burst("by handle", (by_handle(&other.bus), second)),
+        drive::burst("in batches", (InBatches(by_handle(&third.bus)), last)),
+    ]
 }
 
 fn handlers(bus: &EventBus, subscribers: usize, tally: &Tally) -> Vec<Subscription> {
@@ -219,6 +238,10 @@ pub fn two_cores(subscribers: usize) -> Vec<Case> {
         pool("pool of one", false),
         pool("pool, by handle", true),
         drive::two_cores("receivers", receivers(&crowded(EventBus::new()), subscribers)),
+        {
+            let (publisher, queues) = receivers(&crowded(EventBus::new()), subscribers);
+            drive::two_cores("receivers, in batches", (InBatches(by_handle(&publisher.bus)), queues))
+        },
     ]
 }
 
