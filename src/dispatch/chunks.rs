@@ -3,7 +3,13 @@
 //! A tree of three levels: chunks of references, blocks of chunks, and the spine. A change copies one chunk,
 //! one block and the spine, and shares the rest, so that a topic with a hundred thousand subscriptions can gain
 //! or lose one in microseconds, while a pass over the list is still a walk over contiguous memory.
+//!
+//! Lists of the same slots may be chunked differently. Their [`Mark`] tells quickly of
+//! most that they are not the same.
 
+mod summary;
+
+use std::borrow::Borrow;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -12,9 +18,11 @@ use super::slot::Slot;
 use super::views::Views;
 use crate::event::SubscriptionId;
 
+pub(super) use summary::{Mark, Summary};
+
 /// The most references in a chunk, and the most chunks in a block. Copying costs a reference count each, most
 /// of them in lines that are not at hand: 16 and 16 make 36 copies of a list of 1,000, and 420 of 100,000.
-const CHUNK: usize = 16;
+pub(super) const CHUNK: usize = 16;
 const BLOCK: usize = 16;
 
 /// So many stand in the list itself: on the way to the first subscriber of most topics there is one
@@ -57,64 +65,56 @@ pub(crate) struct Chunks {
     len: usize,
     /// All of them while they are few, else none.
     few: SmallVec<[Arc<Slot>; FEW]>,
+    summary: Summary,
 }
 
 impl Chunks {
     /// `slots` must be in the order of their ids.
-    pub(crate) fn from_sorted(slots: &[Arc<Slot>]) -> Self {
-        let len = slots.len();
+    pub(crate) fn from_sorted(slots: &[impl Borrow<Arc<Slot>>]) -> Self {
+        let (len, summary) = (slots.len(), Summary::of(slots));
         if len <= FEW {
-            return Self::of_few(slots.iter().cloned().collect());
+            return Self::of_few(cloned(slots).collect(), summary);
         }
-        let chunk = |slots: &[Arc<Slot>]| Chunk::of(slots.iter().cloned());
-        let chunks: Vec<Arc<Chunk>> = slots.chunks(CHUNK).filter_map(chunk).collect();
-        Self::of(chunks.chunks(BLOCK).map(Arc::from).collect(), len)
+        let chunks: Vec<_> = slots.chunks(CHUNK).filter_map(|slots| Chunk::of(cloned(slots))).collect();
+        Self::of(chunks.chunks(BLOCK).map(Arc::from).collect(), len, summary)
     }
 
-    fn of_few(few: SmallVec<[Arc<Slot>; FEW]>) -> Self {
-        Self { len: few.len(), few, few_views: Views::default(), blocks: None }
+    fn of_few(few: SmallVec<[Arc<Slot>; FEW]>, summary: Summary) -> Self {
+        Self { len: few.len(), few, few_views: Views::default(), blocks: None, summary }
     }
 
-    fn of(blocks: Arc<[Block]>, len: usize) -> Self {
-        Self { few: SmallVec::new(), few_views: Views::default(), blocks: Some(blocks), len }
+    fn of(blocks: Arc<[Block]>, len: usize, summary: Summary) -> Self {
+        Self { few: SmallVec::new(), few_views: Views::default(), blocks: Some(blocks), len, summary }
     }
 
-    /// This list with one slot more. Its id is above all others, unless a subscription that was made at the
-    /// same time got here first.
+    /// This list with one slot more, which is not in it.
     #[must_use]
     pub(crate) fn with(&self, slot: Arc<Slot>) -> Self {
-        let Some((blocks, block, chunk)) = self.blocks.as_ref().and_then(|blocks| {
-            let block = blocks.last()?;
-            let chunk = block.last().filter(|chunk| chunk.last < slot.id)?;
-            Some((blocks, block, chunk))
-        }) else {
-            let mut slots: Vec<_> = self.iter().cloned().collect();
+        let summary = self.summary.with(&slot);
+        let Some(blocks) = &self.blocks else {
+            let mut slots: SmallVec<[_; FEW + 1]> = self.few.iter().cloned().collect();
             slots.insert(slots.partition_point(|other| other.id < slot.id), slot);
             return Self::from_sorted(&slots);
         };
-        let (mut full_blocks, mut full_chunks, mut slots) = (&**blocks, &**block, &[][..]);
-        if chunk.slots.len() < CHUNK {
-            (full_chunks, slots) = (&full_chunks[..full_chunks.len() - 1], &*chunk.slots);
-        }
-        if full_chunks.len() < BLOCK {
-            full_blocks = &full_blocks[..full_blocks.len() - 1];
-        } else {
-            full_chunks = &[];
-        }
-        let chunk = Chunk::of(slots.iter().cloned().chain([slot]));
-        let block: Block = full_chunks.iter().cloned().chain(chunk).collect();
-        Self::of(full_blocks.iter().cloned().chain([block]).collect(), self.len + 1)
+        // Mostly its id is above all others.
+        let spine = match Self::place(blocks, slot.id) {
+            Some((outer, middle)) => inserted(blocks, outer, middle, slot),
+            None => appended(blocks, slot),
+        };
+        Self::of(spine, self.len + 1, summary)
     }
 
     /// This list without one slot; `None` if it is not there.
     #[must_use]
     pub(crate) fn without(&self, slot: &Slot) -> Option<Self> {
         let is_it = |other: &Arc<Slot>| std::ptr::eq(Arc::as_ptr(other), slot);
+        let summary = self.summary.without(slot);
         let Some(blocks) = &self.blocks else {
             let at = self.few.iter().position(is_it)?;
             let mut few = self.few.clone();
             few.remove(at);
-            return Some(Self::of_few(few));
+            let summary = if few.is_empty() { Summary::default() } else { summary };
+            return Some(Self::of_few(few, summary));
         };
         let (outer, middle) = Self::place(blocks, slot.id)?;
         let slots = &blocks[outer][middle].slots;
@@ -132,7 +132,7 @@ impl Chunks {
             let few = one.len() + other.len() <= BLOCK / 2;
             few.then(|| one.iter().chain(other.iter()).cloned().collect())
         });
-        Some(Self::of(spine, self.len - 1))
+        Some(Self::of(spine, self.len - 1, summary))
     }
 
     /// The block and the chunk where a slot with this id would stand.
@@ -153,6 +153,58 @@ impl Chunks {
             }
             _ => false,
         }
+    }
+
+    /// Says whether the slots of two lists are the same.
+    pub(super) fn has_same(&self, other: &Self) -> bool {
+        if self.len != other.len || self.summary.mark != other.summary.mark {
+            return false;
+        }
+        let (Some(mine), Some(theirs)) = (&self.blocks, &other.blocks) else { return self.is_same(other) };
+        // What they share need not be looked into: blocks at the beginning, chunks after that.
+        let shared =
+            mine.iter().zip(theirs.iter()).take_while(|(mine, theirs)| Arc::ptr_eq(mine, theirs)).count();
+        let mut mine = mine[shared..].iter().flat_map(|block| block.iter());
+        let mut theirs = theirs[shared..].iter().flat_map(|block| block.iter());
+        let (mut left, mut right) = (&[][..], &[][..]);
+        loop {
+            if left.is_empty() && right.is_empty() {
+                match (mine.next(), theirs.next()) {
+                    (Some(one), Some(other)) if Arc::ptr_eq(one, other) => {}
+                    (Some(one), Some(other)) => (left, right) = (&one.slots, &other.slots),
+                    (one, other) => return one.is_none() && other.is_none(),
+                }
+            } else if left.is_empty() {
+                let Some(chunk) = mine.next() else { return false };
+                left = &chunk.slots;
+            } else if right.is_empty() {
+                let Some(chunk) = theirs.next() else { return false };
+                right = &chunk.slots;
+            }
+            let common = left.len().min(right.len());
+            if !left[..common].iter().zip(&right[..common]).all(|(one, other)| Arc::ptr_eq(one, other)) {
+                return false;
+            }
+            (left, right) = (&left[common..], &right[common..]);
+        }
+    }
+
+    /// Says whether a slot with this id is in the list.
+    pub(super) fn contains(&self, id: SubscriptionId) -> bool {
+        let Some(blocks) = &self.blocks else { return self.few.iter().any(|slot| slot.id == id) };
+        let place = Self::place(blocks, id);
+        place.is_some_and(|(outer, middle)| {
+            blocks[outer][middle].slots.binary_search_by_key(&id, |slot| slot.id).is_ok()
+        })
+    }
+
+    /// Says whether they are so few that they stand in the list itself.
+    pub(super) fn are_few(&self) -> bool {
+        self.blocks.is_none()
+    }
+
+    pub(super) fn summary(&self) -> Summary {
+        self.summary
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -194,6 +246,55 @@ impl Chunks {
     }
 }
 
+fn cloned(slots: &[impl Borrow<Arc<Slot>>]) -> impl Iterator<Item = Arc<Slot>> {
+    slots.iter().map(|slot| Arc::clone(slot.borrow()))
+}
+
+/// The spine with one slot more, whose id is above all others.
+fn appended(blocks: &[Block], slot: Arc<Slot>) -> Arc<[Block]> {
+    // No block and no chunk is empty.
+    let last = blocks.last().map_or(&[][..], |block| block);
+    let (mut full_blocks, mut full_chunks, mut slots) = (blocks, last, &[][..]);
+    if let Some((chunk, before)) = last.split_last()
+        && chunk.slots.len() < CHUNK
+    {
+        (full_chunks, slots) = (before, &*chunk.slots);
+    }
+    if full_chunks.len() < BLOCK {
+        full_blocks = &blocks[..blocks.len() - 1];
+    } else {
+        full_chunks = &[];
+    }
+    let chunk = Chunk::of(slots.iter().cloned().chain([slot]));
+    let block: Block = full_chunks.iter().cloned().chain(chunk).collect();
+    full_blocks.iter().cloned().chain([block]).collect()
+}
+
+/// The spine with one slot more, in this block and chunk or just before it.
+fn inserted(blocks: &[Block], outer: usize, middle: usize, slot: Arc<Slot>) -> Arc<[Block]> {
+    let block = &blocks[outer];
+    let slots = &block[middle].slots;
+    let inner = slots.partition_point(|other| other.id < slot.id);
+    let (below, above) = slots.split_at(inner);
+    let chunk = |slots: &[Arc<Slot>]| Chunk::of(slots.iter().cloned());
+    let changed: SmallVec<[Arc<Chunk>; 2]> = if slots.len() == CHUNK && inner == 0 {
+        // Between two chunks: the full one stays as it is, for others may share it.
+        Chunk::of([slot]).into_iter().chain([Arc::clone(&block[middle])]).collect()
+    } else {
+        let grown: SmallVec<[_; CHUNK + 1]> =
+            below.iter().cloned().chain([slot]).chain(above.iter().cloned()).collect();
+        let half = if grown.len() > CHUNK { grown.len() / 2 } else { 0 };
+        [&grown[..half], &grown[half..]].into_iter().filter_map(chunk).collect()
+    };
+    let before = block[..middle].iter().cloned();
+    let grown: SmallVec<[_; BLOCK + 1]> =
+        before.chain(changed).chain(block[middle + 1..].iter().cloned()).collect();
+    let half = if grown.len() > BLOCK { grown.len() / 2 } else { 0 };
+    let changed =
+        [&grown[..half], &grown[half..]].into_iter().filter(|chunks| !chunks.is_empty()).map(Block::from);
+    blocks[..outer].iter().cloned().chain(changed).chain(blocks[outer + 1..].iter().cloned()).collect()
+}
+
 /// The slots of a part of a list. They are seldom asked for: the views of the part have what a publish needs.
 #[derive(Clone, Copy)]
 pub(super) enum PartSlots<'a> {
@@ -231,65 +332,4 @@ fn joined<T: Clone>(
 }
 
 #[cfg(all(test, not(loom)))]
-mod tests {
-    use super::*;
-    use crate::EventBus;
-
-    /// Slots as a bus makes them, with what keeps them open.
-    fn slots(count: usize) -> (Vec<Arc<Slot>>, Box<dyn std::any::Any>) {
-        let bus = EventBus::new();
-        let receivers: Vec<_> =
-            (0..count).map(|_| bus.subscribe_any("a").receiver().expect("a receiver")).collect();
-        let slots = receivers.iter().map(|receiver| Arc::clone(receiver.subscription().slot())).collect();
-        (slots, Box::new((bus, receivers)))
-    }
-
-    fn check(chunks: &Chunks) {
-        assert_eq!(chunks.iter().count(), chunks.len());
-        assert!(chunks.iter().is_sorted_by(|one, next| one.id < next.id));
-        let mut visited = Vec::new();
-        chunks.for_each_part(|slots, _| visited.extend(slots.get().iter().map(|slot| slot.id)));
-        assert!(visited.into_iter().eq(chunks.iter().map(|slot| slot.id)));
-        for block in chunks.blocks.iter().flat_map(|blocks| blocks.iter()) {
-            assert!((1..=BLOCK).contains(&block.len()));
-            assert!(block.iter().all(|chunk| (1..=CHUNK).contains(&chunk.slots.len())));
-        }
-    }
-
-    #[test]
-    fn v4_slots_that_come_out_of_order_are_found_again() {
-        let (slots, _kept) = slots(2 * CHUNK * BLOCK + 5);
-        // Neighbours change places, as when two threads subscribe at the same time; and two are very late.
-        let mut order: Vec<_> = (0..slots.len()).collect();
-        order.chunks_exact_mut(2).for_each(|pair| pair.swap(0, 1));
-        order.rotate_left(2);
-        let mut chunks = Chunks::default();
-        for number in order {
-            chunks = chunks.with(Arc::clone(&slots[number]));
-        }
-        check(&chunks);
-        assert!(chunks.iter().map(|slot| slot.id).eq(slots.iter().map(|slot| slot.id)));
-        for slot in &slots {
-            chunks = chunks.without(slot).expect("it is in the list");
-            assert!(chunks.iter().all(|other| other.id != slot.id) && chunks.without(slot).is_none());
-        }
-        check(&chunks);
-        assert!(chunks.is_empty());
-    }
-
-    #[test]
-    fn any_order_of_leaving_keeps_the_rest_in_order() {
-        let (slots, _kept) = slots(700);
-        // Steps that have no divisor in common with the count: each visits every slot once.
-        for step in [1, 257, 699] {
-            let mut chunks = Chunks::from_sorted(&slots);
-            for turn in 0..slots.len() {
-                chunks = chunks.without(&slots[turn * step % slots.len()]).expect("it is in the list");
-                if turn % 50 == 0 || chunks.len() < 5 {
-                    check(&chunks);
-                }
-            }
-            assert!(chunks.is_empty());
-        }
-    }
-}
+mod tests;

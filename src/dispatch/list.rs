@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::chunks::Chunks;
+use super::chunks::{Chunks, Summary};
 use super::slot::Slot;
 use super::spec::Group;
 use super::views::View;
@@ -28,6 +28,22 @@ impl Target {
     pub(super) fn members_from(&self, first: usize) -> impl Iterator<Item = &Arc<Slot>> {
         self.members[first..].iter().chain(&self.members[..first])
     }
+}
+
+/// Sorts members of groups by their groups, in the order of their ids.
+pub(super) fn targets(mut grouped: Vec<&Arc<Slot>>) -> Box<[Target]> {
+    grouped.sort_unstable_by_key(|slot| slot.id);
+    grouped.dedup_by_key(|slot| slot.id);
+    let mut targets: Vec<(&Arc<Group>, Vec<Arc<Slot>>)> = Vec::new();
+    for slot in grouped {
+        let Some(group) = &slot.spec.group else { continue };
+        match targets.iter_mut().find(|(known, _)| Arc::ptr_eq(known, group)) {
+            Some((_, members)) => members.push(Arc::clone(slot)),
+            None => targets.push((group, vec![Arc::clone(slot)])),
+        }
+    }
+    let target = |(group, members): (_, Vec<_>)| Target { group: Arc::clone(group), members: members.into() };
+    targets.into_iter().map(target).collect()
 }
 
 impl Clone for SubscriberList {
@@ -61,34 +77,9 @@ pub(crate) struct SubscriberList {
 }
 
 impl SubscriberList {
-    /// A list of literal subscriptions alone, which shares their chunks.
-    pub(super) fn of_literals(generation: u64, topic: Topic, chunks: Chunks) -> Self {
-        Self::of(generation, topic, chunks, Box::default())
-    }
-
-    /// Sorts slots into a list: by registration, groups apart.
-    pub(crate) fn resolve(generation: u64, topic: Topic, mut slots: Vec<Arc<Slot>>) -> Self {
-        slots.sort_unstable_by_key(|slot| slot.id);
-        slots.dedup_by_key(|slot| slot.id);
-        let (grouped, plain): (Vec<_>, Vec<_>) =
-            slots.into_iter().partition(|slot| slot.spec.group.is_some());
-        let mut targets: Vec<(Arc<Group>, Vec<Arc<Slot>>)> = Vec::new();
-        for slot in grouped {
-            let Some(group) = slot.spec.group.clone() else { continue };
-            match targets.iter_mut().find(|(known, _)| Arc::ptr_eq(known, &group)) {
-                Some((_, members)) => members.push(slot),
-                None => targets.push((group, vec![slot])),
-            }
-        }
-        let targets =
-            targets.into_iter().map(|(group, members)| Target { group, members: members.into() }).collect();
-        Self::of(generation, topic, Chunks::from_sorted(&plain), targets)
-    }
-
-    fn of(generation: u64, topic: Topic, chunks: Chunks, targets: Box<[Target]>) -> Self {
-        let queues = chunks.iter().any(|slot| !slot.is_inline());
-        let inline = chunks.iter().any(|slot| slot.is_inline());
-        let timed = chunks.iter().any(|slot| slot.has_timeout());
+    /// A list of plain subscriptions and groups.
+    pub(super) fn of(generation: u64, topic: Topic, chunks: Chunks, targets: Box<[Target]>) -> Self {
+        let Summary { queues, inline, timed, .. } = chunks.summary();
         let name = SmallVec::from_slice(topic.as_str().as_bytes());
         let (groups, inline_groups) = about_groups(&targets);
         let used = AtomicBool::new(true);
@@ -98,14 +89,15 @@ impl SubscriberList {
 
     /// This list with other subscribers.
     fn changed(&self, chunks: Chunks, targets: Box<[Target]>) -> Self {
+        let Summary { queues, inline, timed, .. } = chunks.summary();
         let (groups, inline_groups) = about_groups(&targets);
         Self {
             name: SmallVec::from_slice(&self.name),
             generation: AtomicU64::new(self.generation()),
             topic: self.topic.clone(),
-            queues: self.queues,
-            inline: self.inline,
-            timed: self.timed,
+            queues,
+            inline,
+            timed,
             groups,
             inline_groups,
             // Relaxed: a hint for the sweep.
@@ -149,33 +141,13 @@ impl SubscriberList {
         self.used.swap(false, Ordering::Relaxed)
     }
 
-    /// This list with some slots more, which are in no group, and make its chunks these.
-    pub(super) fn grown(&self, chunks: Chunks, slots: &[Arc<Slot>]) -> Self {
-        let mut grown = self.changed(chunks, self.targets.clone());
-        for slot in slots {
-            grown.queues |= !slot.is_inline();
-            grown.inline |= slot.is_inline();
-            grown.timed |= slot.has_timeout();
-        }
-        grown
+    /// This list with other subscriptions that are in no group.
+    pub(super) fn with_plain(&self, chunks: Chunks) -> Self {
+        self.changed(chunks, self.targets.clone())
     }
 
-    /// This list with one slot less, which makes its chunks these.
-    pub(crate) fn shrunk(&self, chunks: Chunks) -> Self {
-        // The flags may stay too wide: they only save a look.
-        let filled = !chunks.is_empty();
-        let mut shrunk = self.changed(chunks, self.targets.clone());
-        shrunk.queues &= filled;
-        shrunk.inline &= filled;
-        shrunk.timed &= filled;
-        shrunk
-    }
-
-    /// This list without one slot; `None` if it is not there.
-    pub(crate) fn without(&self, slot: &Slot) -> Option<Self> {
-        if let Some(chunks) = self.chunks.without(slot) {
-            return Some(self.shrunk(chunks));
-        }
+    /// This list without one member of a group; `None` if it is not there.
+    pub(super) fn without_member(&self, slot: &Slot) -> Option<Self> {
         let id = slot.id;
         let at = self.targets.iter().position(|target| target.members.iter().any(|slot| slot.id == id))?;
         let mut targets = self.targets.to_vec();

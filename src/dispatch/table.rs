@@ -11,6 +11,8 @@
 //! that a flood of names that never come again does not wash the table out.
 
 mod changes;
+mod resolve;
+mod shared;
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher};
@@ -29,6 +31,7 @@ use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::sync::snapshot::{Loaded, Snapshot};
 use crate::sync::{Line, Mutex, hash_keys};
 use crate::topic::{Topic, TopicError};
+use shared::{SharedTrees, on_top};
 
 /// Remembered hashes of topics that were published once and have no entry yet.
 const SEEN: usize = if cfg!(loom) { 2 } else { 1024 };
@@ -86,6 +89,7 @@ pub(crate) struct TopicTable {
 struct Writer {
     patterns: PatternIndex<Vec<Arc<Slot>>>,
     groups: Vec<Arc<Group>>,
+    shared: SharedTrees,
     /// Entries in all buckets,
     entries: usize,
     /// and those among them that nothing needs.
@@ -142,7 +146,7 @@ struct Garbage {
     lists: SmallVec<[Arc<SubscriberList>; 2]>,
     buckets: SmallVec<[Arc<Bucket>; 4]>,
     slots: SmallVec<[Arc<Slot>; 1]>,
-    literals: SmallVec<[Chunks; 1]>,
+    trees: SmallVec<[Chunks; 2]>,
 }
 
 impl TopicTable {
@@ -195,14 +199,13 @@ impl TopicTable {
     #[cold]
     pub(crate) fn refreshed(&self, entry: &Arc<TopicEntry>) -> Arc<SubscriberList> {
         let mut garbage = Garbage::default();
-        let writer = self.writer.lock();
-        self.up_to_date(&writer, entry, &mut garbage)
+        self.up_to_date(&mut self.writer.lock(), entry, &mut garbage)
     }
 
     /// The list of an entry, brought up to date if it is not. Under the writer lock.
     fn up_to_date(
         &self,
-        writer: &Writer,
+        writer: &mut Writer,
         entry: &Arc<TopicEntry>,
         garbage: &mut Garbage,
     ) -> Arc<SubscriberList> {
@@ -215,7 +218,7 @@ impl TopicTable {
         let bucket = self.bucket(entry.hash);
         let Some(place) = bucket.iter().find(|place| Arc::ptr_eq(&place.entry, entry)) else {
             // It went in a sweep, and has been taken off the account of where slots stand.
-            return Arc::new(self.resolve(writer, entry));
+            return Arc::new(self.resolve(writer, entry, garbage));
         };
         let list = match writer.news(entry.topic.as_str(), here.generation(), now) {
             Some(news) if news.is_empty() => {
@@ -224,20 +227,16 @@ impl TopicTable {
                 return here;
             }
             Some(news) => {
-                let mut chunks =
-                    news.iter().fold(here.chunks.clone(), |chunks, slot| chunks.with(Arc::clone(slot)));
+                let grown = on_top(here.chunks.clone(), &news);
                 let literals = &entry.needs.lock().plain;
-                if chunks.len() == literals.len() {
-                    // All of them are literal: one list for both, as after `resolve`.
-                    chunks = literals.clone();
-                }
+                let chunks = writer.shared.list_of(entry.topic.as_str(), literals, grown, garbage);
                 news.iter().for_each(|slot| count_one(slot, entry.hash));
-                let grown = here.grown(chunks, &news);
+                let grown = here.with_plain(chunks);
                 grown.stays_right(now);
                 Arc::new(grown)
             }
             None => {
-                let list = self.resolve(writer, entry);
+                let list = self.resolve(writer, entry, garbage);
                 list.all().for_each(|slot| count_one(slot, entry.hash));
                 discount_listed(&here);
                 Arc::new(list)
@@ -251,23 +250,6 @@ impl TopicTable {
     pub(crate) fn known_topic(&self, name: &str) -> Option<Topic> {
         let hash = self.hash(name);
         self.bucket(hash).find(hash, name).map(|place| place.list.topic.clone())
-    }
-
-    /// Resolves an entry's list anew. Under the writer lock.
-    fn resolve(&self, writer: &Writer, entry: &TopicEntry) -> SubscriberList {
-        // Relaxed: only changed under the writer lock, which we hold.
-        let generation = self.generation.load(Ordering::Relaxed);
-        let mut slots = Vec::new();
-        writer
-            .patterns
-            .for_each_match(entry.topic.as_str(), |matching| slots.extend(matching.iter().cloned()));
-        let needs = entry.needs.lock();
-        slots.extend(needs.grouped.iter().cloned());
-        if slots.is_empty() {
-            return SubscriberList::of_literals(generation, entry.topic.clone(), needs.plain.clone());
-        }
-        slots.extend(needs.plain.iter().cloned());
-        SubscriberList::resolve(generation, entry.topic.clone(), slots)
     }
 
     /// Puts a list in an entry's place; the caller keeps count of where the slots stand. Under the writer lock.
@@ -287,45 +269,6 @@ impl TopicTable {
             garbage.buckets.push(snapshot.swap(Arc::new(bucket)));
         }
         garbage.lists.push(entry.list.swap(list));
-    }
-
-    /// The list of a topic that is not in its bucket, or is out of date. A topic that has no entry is resolved for
-    /// this once, and gets an entry if it was seen before and there is room.
-    ///
-    /// # Errors
-    ///
-    /// [`TopicError`] if the name is no topic.
-    #[cold]
-    pub(crate) fn resolve_unseen(&self, name: &str) -> Result<Arc<SubscriberList>, TopicError> {
-        let topic = Topic::new(name)?;
-        let hash = self.hash(name);
-        let known = {
-            let _writer = self.writer.lock();
-            self.known(hash, name)
-        };
-        if let Some(entry) = known {
-            return Ok(self.refreshed(&entry));
-        }
-        // Relaxed: a hint. The low half of a hash; zero stands for "nothing".
-        #[expect(clippy::cast_possible_truncation, reason = "half of a hash is a hash")]
-        let (mark, place) = ((hash as u32) | 1, &self.seen[(hash >> 40) as usize & (SEEN - 1)]);
-        if place.swap(mark, Ordering::Relaxed) == mark
-            && let Some(entry) = self.entry_or_refuse(&topic)
-        {
-            return Ok(self.refreshed(&entry));
-        }
-        let mut slots = Vec::new();
-        let generation = {
-            let writer = self.writer.lock();
-            writer.patterns.for_each_match(name, |matching| slots.extend(matching.iter().cloned()));
-            // A literal subscription that was made meanwhile is in its entry.
-            if let Some(entry) = self.known(hash, name) {
-                drop(writer);
-                return Ok(self.refreshed(&entry));
-            }
-            self.generation.load(Ordering::Relaxed)
-        };
-        Ok(Arc::new(SubscriberList::resolve(generation, topic, slots)))
     }
 
     /// Who would get an event on this topic now.
@@ -379,17 +322,20 @@ impl TopicTable {
     }
 }
 
-/// A slot enters the list of the topic of this hash. Under the writer lock, hence Relaxed.
+/// A slot enters the list of the topic of this hash. Under the writer lock, hence Relaxed, and no read-modify-write.
 fn count_one(slot: &Slot, hash: u64) {
-    slot.listed.fetch_add(1, Ordering::Relaxed);
+    slot.listed.store(slot.listed.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     slot.last_listed.store(hash, Ordering::Relaxed);
+}
+
+/// A slot leaves a list. As above.
+fn discount_one(slot: &Slot) {
+    slot.listed.store(slot.listed.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
 }
 
 /// A list leaves the table. As above.
 fn discount_listed(list: &SubscriberList) {
-    for slot in list.all() {
-        slot.listed.fetch_sub(1, Ordering::Relaxed);
-    }
+    list.all().for_each(|slot| discount_one(slot));
 }
 
 #[cfg(all(test, not(loom)))]

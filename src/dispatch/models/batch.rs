@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use loom::thread::spawn;
 
-use super::support::{Figure, close_account, publish, queue, serve, serve_woken};
-use crate::dispatch::SubscriberList;
+use super::support::{Figure, close_account, list_of, publish, queue, serve, serve_woken};
 use crate::dispatch::batch::pass_run;
 use crate::dispatch::receipt::Receipt;
 use crate::dispatch::slot::Slot;
@@ -17,7 +16,7 @@ use crate::topic::Topic;
 /// Publishes payloads as a run, and offers what is left of it one by one.
 fn publish_run<T: Send + Sync + 'static>(slot: &Arc<Slot>, payloads: impl IntoIterator<Item = T>) -> Receipt {
     let topic = Topic::new("t").expect("a topic");
-    let list = SubscriberList::resolve(0, topic.clone(), vec![Arc::clone(slot)]);
+    let list = list_of(std::slice::from_ref(slot));
     let event = |payload| Event::build(topic.clone(), Stamp::coarse(), PayloadKind::Local, None, payload);
     let (mut receipt, rest) = pass_run(payloads.into_iter().map(event).collect(), &list);
     rest.offers().for_each(|offer| receipt.add(offer));

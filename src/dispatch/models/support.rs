@@ -5,6 +5,8 @@ use std::panic::Location;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 
+use crate::dispatch::chunks::Chunks;
+use crate::dispatch::list::targets;
 use crate::dispatch::passing::Passing;
 use crate::dispatch::slot::{Consumer, Handle, InlineHandler, Sink, Slot, SlotParts};
 use crate::dispatch::spec::{DeliveryMode, Spec, SubscriptionKind};
@@ -203,10 +205,17 @@ pub(crate) fn publish_to<T: Send + Sync + 'static>(
 ) -> Receipt {
     let topic = Topic::new("t").expect("a topic");
     let event = Event::build(topic.clone(), Stamp::coarse(), PayloadKind::Local, extras, payload);
-    let list = SubscriberList::resolve(0, topic.clone(), slots.to_vec());
+    let list = list_of(slots);
     let inline = slots.iter().any(|slot| slot.is_inline());
     let nested = inline.then(|| Nested::enter(MAX_DEPTH).expect("not so deep"));
     pass(event, &list, 0, Patience::Wait, nested.as_ref(), &slots[0].hooks)
+}
+
+/// A list of several slots, in the order of their ids.
+pub(crate) fn list_of(slots: &[Arc<Slot>]) -> SubscriberList {
+    let (grouped, plain): (Vec<_>, Vec<_>) = slots.iter().partition(|slot| slot.spec.group.is_some());
+    let topic = Topic::new("t").expect("a topic");
+    SubscriberList::of(0, topic, Chunks::from_sorted(&plain), targets(grouped))
 }
 
 /// The number of a payload.

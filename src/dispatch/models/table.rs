@@ -198,6 +198,42 @@ fn v4_a_cancel_in_steps_against_a_table_that_grows() {
     });
 }
 
+/// A subscription leaves two lists in steps, while one that it still stands in gets a subscription more: the tree of
+/// these slots is known then, and forgotten in the end.
+///
+/// Broken by a `sweep_out` that does not forget the trees with the slot once more.
+#[test]
+fn v4_a_cancel_in_steps_against_a_list_that_grows() {
+    loom::model(|| {
+        let (roster, topics) = (Arc::default(), ["c", "l"]);
+        let tables = Tables::of(&roster, &["*"], &topics);
+        let another = || {
+            let slot = Tables::slot(&tables.table, &roster, &["*"]);
+            tables.table.insert(&slot);
+        };
+        another();
+        tables.table.insert(&tables.slot);
+        for topic in topics {
+            assert_eq!(Tables::count(&tables.table, &tables.slot, topic), 1);
+        }
+        let canceller = {
+            let slot = Arc::clone(&tables.slot);
+            spawn(move || {
+                slot.cancel(DropReason::Cancelled);
+            })
+        };
+        another();
+        for topic in topics {
+            Tables::count(&tables.table, &tables.slot, topic);
+        }
+        canceller.join().expect("canceller");
+        for topic in topics {
+            assert_eq!(Tables::count(&tables.table, &tables.slot, topic), 0, "still in the list of {topic}");
+        }
+        assert_eq!(Arc::strong_count(&tables.slot), 1, "somebody keeps the slot");
+    });
+}
+
 /// A topic gets its entry by a publish while somebody subscribes to a pattern that matches it.
 ///
 /// Broken by a `resolve` that stamps a list with a generation of the future.

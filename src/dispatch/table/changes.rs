@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::{Garbage, Needs, TopicEntry, TopicTable, Writer, count_one, discount_listed};
+use super::{Garbage, Needs, TopicEntry, TopicTable, Writer, count_one, discount_listed, discount_one};
 use crate::dispatch::buckets::{Bucket, Place};
 use crate::dispatch::chunks::Chunks;
 use crate::dispatch::index::PatternIndex;
@@ -88,10 +88,11 @@ impl TopicTable {
     fn add_entry(&self, writer: &mut Writer, topic: &Topic, garbage: &mut Garbage) -> Arc<TopicEntry> {
         let hash = self.hash(topic.as_str());
         let topic = topic.clone().intern();
-        let unresolved = Arc::new(SubscriberList::resolve(u64::MAX, topic.clone(), Vec::new()));
+        let unresolved =
+            Arc::new(SubscriberList::of(u64::MAX, topic.clone(), Chunks::default(), Box::default()));
         let (list, needs) = (Snapshot::new(unresolved), Mutex::new(Needs::default()));
         let entry = Arc::new(TopicEntry { list, topic, hash, needs });
-        let list = Arc::new(self.resolve(writer, &entry));
+        let list = Arc::new(self.resolve(writer, &entry, garbage));
         list.all().for_each(|slot| count_one(slot, hash));
         drop(entry.list.swap(Arc::clone(&list)));
         let snapshot = self.buckets.of(hash);
@@ -142,14 +143,16 @@ impl TopicTable {
             let mut needs = entry.needs.lock();
             if needs.pins > 0 {
                 // Publisher handles keep it.
-                garbage.literals.push(std::mem::take(&mut needs.plain));
+                garbage.trees.push(std::mem::take(&mut needs.plain));
                 garbage.slots.extend(needs.grouped.drain(..));
-                let nobody = SubscriberList::of_literals(generation, entry.topic.clone(), Chunks::default());
+                let nobody =
+                    SubscriberList::of(generation, entry.topic.clone(), Chunks::default(), Box::default());
                 garbage.lists.push(entry.list.swap(Arc::new(nobody)));
             }
         }
         std::mem::swap(&mut patterns, &mut writer.patterns);
         garbage.slots.extend(writer.recent.drain(..).flatten());
+        writer.shared.clear(&mut garbage);
         (writer.entries, writer.loose) = (0, 0);
     }
 
@@ -173,12 +176,12 @@ impl TopicTable {
             let (shared, literals) = Self::need(writer, &entry, |needs| {
                 let shared = list.chunks.is_same(&needs.plain);
                 let grown = needs.plain.with(Arc::clone(slot));
-                garbage.literals.push(std::mem::replace(&mut needs.plain, grown.clone()));
+                garbage.trees.push(std::mem::replace(&mut needs.plain, grown.clone()));
                 (shared, grown)
             });
             let chunks = if shared { literals } else { list.chunks.with(Arc::clone(slot)) };
             count_one(slot, entry.hash);
-            self.put(&entry, Arc::new(list.grown(chunks, std::slice::from_ref(slot))), &mut garbage);
+            self.put(&entry, Arc::new(list.with_plain(chunks)), &mut garbage);
             return;
         }
         for topic in patterns.iter().filter_map(TopicPattern::as_topic) {
@@ -188,7 +191,7 @@ impl TopicTable {
                     needs.grouped.push(Arc::clone(slot));
                 } else {
                     let grown = needs.plain.with(Arc::clone(slot));
-                    garbage.literals.push(std::mem::replace(&mut needs.plain, grown));
+                    garbage.trees.push(std::mem::replace(&mut needs.plain, grown));
                 }
             });
         }
@@ -238,11 +241,15 @@ impl TopicTable {
         if wild || slot.spec.group.is_some() {
             writer.forget_recent(slot, &mut garbage);
         }
+        if wild {
+            writer.shared.forget(slot, &mut garbage);
+        }
         // Relaxed, here and below: lists change only under the writer lock, which we hold.
         let is_listed = || wild && slot.listed.load(Ordering::Relaxed) > 0;
         if is_listed() {
             // One that waited for a single event stands nowhere else.
-            self.take_out(self.buckets.of(slot.last_listed.load(Ordering::Relaxed)), slot, &mut garbage);
+            let bucket = self.buckets.of(slot.last_listed.load(Ordering::Relaxed));
+            self.take_out(writer, bucket, slot, &mut garbage);
         }
         is_listed()
     }
@@ -255,7 +262,7 @@ impl TopicTable {
             let mut shared = None;
             if let Some(rest) = needs.plain.without(slot) {
                 shared = list.chunks.is_same(&needs.plain).then(|| rest.clone());
-                garbage.literals.push(std::mem::replace(&mut needs.plain, rest));
+                garbage.trees.push(std::mem::replace(&mut needs.plain, rest));
             }
             if let Some(at) = needs.grouped.iter().position(|slot| slot.id == id) {
                 garbage.slots.push(needs.grouped.remove(at));
@@ -263,13 +270,27 @@ impl TopicTable {
             shared
         });
         let rest = match shared {
-            Some(chunks) => Some(list.shrunk(chunks)),
-            None => list.without(slot),
+            Some(chunks) => Some(list.with_plain(chunks)),
+            None => Self::without(writer, &entry, &list, slot, garbage),
         };
         if let Some(rest) = rest {
-            slot.listed.fetch_sub(1, Ordering::Relaxed);
+            discount_one(slot);
             self.put(&entry, Arc::new(rest), garbage);
         }
+    }
+
+    /// A list of an entry without a slot; `None` if it is not there.
+    fn without(
+        writer: &mut Writer,
+        entry: &TopicEntry,
+        list: &SubscriberList,
+        slot: &Slot,
+        garbage: &mut Garbage,
+    ) -> Option<SubscriberList> {
+        let Some(rest) = list.chunks.without(slot) else { return list.without_member(slot) };
+        let literals = &entry.needs.lock().plain;
+        let chunks = writer.shared.list_of(entry.topic.as_str(), literals, rest, garbage);
+        Some(list.with_plain(chunks))
     }
 
     /// Takes a slot with wildcards out of lists that it was resolved into, so that nothing keeps its handler alive.
@@ -279,27 +300,35 @@ impl TopicTable {
     /// list is resolved with this slot, and topics move only to buckets that are still to come.
     fn sweep_out(&self, slot: &Slot, first: usize) -> Option<usize> {
         let mut garbage = Garbage::default();
-        let writer = self.writer.lock();
+        let mut writer = self.writer.lock();
         let mut changed = 0;
         for number in first..self.buckets.count() {
             if writer.closed || slot.listed.load(Ordering::Relaxed) == 0 {
-                return None;
+                break;
             }
             if changed >= STEP_LISTS || number >= first + STEP_BUCKETS {
                 unlock_fair(writer);
                 return Some(number);
             }
-            changed += self.take_out(self.buckets.at(number), slot, &mut garbage);
+            changed += self.take_out(&mut writer, self.buckets.at(number), slot, &mut garbage);
         }
+        // Once more: between two steps a list that still had it may have been brought up to date.
+        writer.shared.forget(slot, &mut garbage);
         None
     }
 
     /// Takes a slot out of the lists of a bucket. Returns how many those were.
-    fn take_out(&self, bucket: &Snapshot<Bucket>, slot: &Slot, garbage: &mut Garbage) -> usize {
+    fn take_out(
+        &self,
+        writer: &mut Writer,
+        bucket: &Snapshot<Bucket>,
+        slot: &Slot,
+        garbage: &mut Garbage,
+    ) -> usize {
         let mut changed = 0;
         for Place { list, entry, .. } in bucket.load().iter() {
-            if let Some(rest) = list.without(slot) {
-                slot.listed.fetch_sub(1, Ordering::Relaxed);
+            if let Some(rest) = Self::without(writer, entry, list, slot, garbage) {
+                discount_one(slot);
                 self.put(entry, Arc::new(rest), garbage);
                 changed += 1;
             }

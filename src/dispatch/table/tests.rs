@@ -64,9 +64,30 @@ fn check(bus: &EventBus) {
             ids
         };
         let list = table.refreshed(entry);
-        let anew = table.resolve(&table.writer.lock(), entry);
+        let anew = table.resolve(&mut table.writer.lock(), entry, &mut Garbage::default());
         assert_eq!(ids(&list), ids(&anew), "the list of {}", entry.topic);
         assert_eq!((list.generation(), list.is_empty()), (anew.generation(), anew.is_empty()));
+    }
+    check_trees(table);
+}
+
+/// Topics with the same subscriptions, and none of their own, have one tree in common; and no known tree has a
+/// subscription that has left.
+fn check_trees(table: &TopicTable) {
+    for slot in table.writer.lock().shared.iter().flat_map(Chunks::iter) {
+        assert!(!slot.gate.view().is_closed(), "a known tree keeps {}", slot.id);
+    }
+    let mut trees: Vec<Chunks> = Vec::new();
+    let buckets: Vec<_> = table.buckets.iter().map(Snapshot::load_full).collect();
+    for Place { entry, .. } in buckets.iter().flat_map(|bucket| bucket.iter()) {
+        let list = table.refreshed(entry);
+        if list.chunks.are_few() || !entry.needs.lock().plain.is_empty() {
+            continue;
+        }
+        match trees.iter().find(|tree| tree.has_same(&list.chunks)) {
+            Some(tree) => assert!(tree.is_same(&list.chunks), "{} has a tree of its own", entry.topic),
+            None => trees.push(list.chunks.clone()),
+        }
     }
 }
 
