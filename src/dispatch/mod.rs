@@ -10,7 +10,7 @@
 //! | `tally.rs`, `stripe.rs`, `roster.rs` | counters and their consistent reading |
 //! | `receipt.rs`, `observer.rs` | what publishers and observers are told |
 //! | `passing.rs`, `views.rs` | the event on its way; how events of one type get to a chunk of subscribers |
-//! | `rounds.rs` | the inline handlers of a chunk, counted together |
+//! | `rounds.rs`, `homes.rs` | the inline handlers of a chunk, counted together; by which threads |
 //! | `frames.rs`, `scope.rs` | which inline handlers run where; which lanes this thread is in |
 
 mod batch;
@@ -19,6 +19,7 @@ mod chunks;
 mod close;
 mod deadlock;
 mod frames;
+mod homes;
 mod index;
 mod inlet;
 mod list;

@@ -2,8 +2,9 @@
 //!
 //! A publisher runs them in the order of the chunk, over and over. So one number says how often each of them has run,
 //! and whether it runs now: how many handlers of the chunk have come to their end. One thread counts here, with loads
-//! and stores, and touches no line of the subscriptions; other threads, and publishes from within a handler, count
-//! at each subscription (`Stage::run_plain`), and so does everybody once a gate has changed, when the round is *over*.
+//! and stores, and touches no line of the subscriptions; a few others have rounds of their own beside it (`homes.rs`).
+//! Further threads, and publishes from within a handler, count at each subscription (`Stage::run_plain`), and so does
+//! everybody once a gate has changed, when the round is *over*.
 //!
 //! The subscription knows the rounds that it takes part in, for its account and to end them: its [`Attendance`].
 //!
@@ -18,11 +19,10 @@
 //! The count of a handler's end is stored before the word that shows that it was left: who no longer finds a handler
 //! finds it in the account.
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// How often the handlers of a chunk have run in the thread that is at home there.
 ///
@@ -55,9 +55,9 @@ impl Rounds {
         })
     }
 
-    /// Begins a round, if the thread that counts here is not in the middle of one.
+    /// Begins a round, if the thread that counts here, the caller's, is not in the middle of one.
     #[inline]
-    fn begin(&self) -> Option<Round<'_>> {
+    pub(super) fn begin(&self) -> Option<Round<'_>> {
         // Relaxed: what only this thread writes, and a mark that is looked at again before each handler.
         if self.over.load(Ordering::Relaxed) {
             return None;
@@ -80,36 +80,6 @@ impl Rounds {
         let (rounds, next) = (all / self.handlers, all % self.handlers);
         let ended = rounds + u64::from(number < next);
         Counts { started: ended + u64::from(runs && number == next), ended }
-    }
-}
-
-/// Rounds, and whose they are: what all publishers of a chunk look at first.
-#[derive(Debug)]
-pub(super) struct HomeRounds {
-    /// The thread that counts, as for `Slot::is_home`: the first that asked. 0 before. It does not stand beside what that
-    /// thread writes.
-    home: AtomicU32,
-    rounds: Arc<Rounds>,
-}
-
-impl HomeRounds {
-    pub(super) fn new(rounds: Arc<Rounds>) -> Self {
-        Self { home: AtomicU32::new(0), rounds }
-    }
-
-    /// Begins a round, if this thread counts here and is not in the middle of one.
-    #[inline]
-    pub(super) fn begin(&self, thread: NonZeroU32) -> Option<Round<'_>> {
-        // Relaxed: the answer depends on no other memory.
-        let home = self.home.load(Ordering::Relaxed);
-        let mine = home == thread.get() || (home == 0 && self.settle(thread));
-        if mine { self.rounds.begin() } else { None }
-    }
-
-    #[cold]
-    fn settle(&self, thread: NonZeroU32) -> bool {
-        // Relaxed: as above.
-        self.home.compare_exchange(0, thread.get(), Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 }
 

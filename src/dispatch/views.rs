@@ -15,7 +15,8 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::chunks::PartSlots;
-use super::rounds::{HomeRounds, Round, Rounds};
+use super::homes::Home;
+use super::rounds::Round;
 use super::slot::{Handle, Sink, Slot};
 use crate::event::{AnyEvent, Event};
 use crate::queue::Ring;
@@ -86,16 +87,11 @@ pub(super) struct View<T> {
     before: [u8; 48],
     /// One for each slot. Most topics have one subscription.
     pub(super) seen: SmallVec<[Seen<T>; 1]>,
-    rounds: Option<Attended>,
+    /// Where its handlers are counted, if all of them run inline.
+    home: Option<Home>,
     /// Seldom looked at.
     others: Views,
     after: [u8; 24],
-}
-
-/// The rounds of a view, and where its subscriptions have them.
-struct Attended {
-    rounds: HomeRounds,
-    places: Box<[usize]>,
 }
 
 impl<T: Send + Sync + 'static> View<T> {
@@ -103,42 +99,24 @@ impl<T: Send + Sync + 'static> View<T> {
     fn boxed(slots: PartSlots<'_>) -> Box<dyn AnyView> {
         let see = |slot: &Arc<Slot>| Seen { slot: Arc::clone(slot), way: Way::to(slot) };
         let seen: SmallVec<_> = slots.get().iter().map(see).collect();
-        let rounds = if matches!(slots, PartSlots::Chunk(_)) { Attended::by(&seen) } else { None };
-        Box::new(Self { before: [0; 48], seen, rounds, others: Views::default(), after: [0; 24] })
+        // An event that has to go another way than to handlers is judged by the slot.
+        let inline = |seen: &Seen<T>| matches!(seen.way, Way::Inline(_) | Way::AnyInline(_));
+        let in_rounds = matches!(slots, PartSlots::Chunk(_)) && seen.iter().all(inline);
+        let home = in_rounds.then(|| Home::new(&seen));
+        Box::new(Self { before: [0; 48], seen, home, others: Views::default(), after: [0; 24] })
     }
 
     /// Begins a round of its handlers, if all of them run inline, and this thread may.
     #[inline]
     pub(super) fn begin_round(&self, thread: NonZeroU32) -> Option<Round<'_>> {
-        self.rounds.as_ref()?.rounds.begin(thread)
-    }
-}
-
-impl Attended {
-    /// `None` if the event has to go another way than to inline handlers, which are called as they are.
-    fn by<T>(seen: &[Seen<T>]) -> Option<Self> {
-        let inline = |seen: &Seen<T>| matches!(seen.way, Way::Inline(_) | Way::AnyInline(_));
-        if !seen.iter().all(inline) {
-            return None;
-        }
-        let rounds = Rounds::new(seen.len());
-        let attendances = seen.iter().filter_map(|seen| seen.slot.attendance()).enumerate();
-        let places = attendances.map(|(number, attendance)| attendance.join(&rounds, number)).collect();
-        if seen.iter().any(|seen| !seen.slot.is_open()) {
-            // Who closed it may not have found it here.
-            rounds.stop();
-        }
-        Some(Self { rounds: HomeRounds::new(rounds), places })
+        self.home.as_ref()?.begin(thread, &self.seen)
     }
 }
 
 impl<T> Drop for View<T> {
     fn drop(&mut self) {
-        let Some(Attended { places, .. }) = &self.rounds else { return };
-        for (seen, place) in self.seen.iter().zip(places) {
-            if let Some(attendance) = seen.slot.attendance() {
-                attendance.leave(*place);
-            }
+        if let Some(home) = &self.home {
+            home.leave(&self.seen);
         }
     }
 }

@@ -6,7 +6,9 @@ use std::task::Context;
 use loom::sync::atomic::AtomicBool;
 use loom::thread::spawn;
 
-use super::support::{Figure, close_account, inline, inline_in, publish, publish_to, waker};
+use super::support::{
+    Figure, close_account, inline, inline_in, list_of, publish, publish_on, publish_to, waker,
+};
 use crate::dispatch::{Quiet, Slot};
 use crate::event::DropReason;
 use crate::sync::atomic::Ordering;
@@ -43,8 +45,8 @@ impl Over {
 }
 
 /// A publisher runs inline handlers while somebody cancels one of them and waits: it does not run after the wait,
-/// and the wait ends.
-fn cancel_and_wait_of(place: usize, handlers: usize) {
+/// and the wait ends. The canceller may have published to the same list before, and have rounds there.
+fn cancel_and_wait_of(place: usize, handlers: usize, published: u64) {
     loom::model(move || {
         let roster = Arc::default();
         let over = Over::new();
@@ -52,9 +54,11 @@ fn cancel_and_wait_of(place: usize, handlers: usize) {
         let slot = inline_in(&roster, u64::MAX, over.handler());
         let after: Vec<_> = (place + 1..handlers).map(|_| inline_in(&roster, u64::MAX, || {})).collect();
         let all: Vec<_> = before.into_iter().chain([Arc::clone(&slot)]).chain(after).collect();
+        let list = Arc::new(list_of(&all));
+        (0..published).for_each(|_| drop(publish_on(&list, 0_u64, None)));
         let publisher = spawn(move || {
-            publish_to(&all, 1_u64, None);
-            all
+            publish_on(&list, 1_u64, None);
+            (all, list)
         });
         slot.cancel(DropReason::Cancelled);
         let (woken, waker) = waker();
@@ -69,6 +73,7 @@ fn cancel_and_wait_of(place: usize, handlers: usize) {
         assert!(ready || woken.get() > 0, "nobody told that the handler ended");
         drop((quiet, all));
         let handled = slot.ledger().delivered;
+        assert!(handled >= published);
         close_account(slot, handled, handled);
     });
 }
@@ -79,7 +84,7 @@ fn cancel_and_wait_of(place: usize, handlers: usize) {
 /// the gate of the handler that it leaves.
 #[test]
 fn v3_an_inline_handler_against_cancel_and_wait() {
-    cancel_and_wait_of(0, 1);
+    cancel_and_wait_of(0, 1, 0);
 }
 
 /// The first of two, which are called in a round: it is left by entering the second.
@@ -88,7 +93,7 @@ fn v3_an_inline_handler_against_cancel_and_wait() {
 /// join it, and by a `Round::end` behind the change to the next handler.
 #[test]
 fn v3_the_first_of_two_inline_handlers_against_cancel_and_wait() {
-    cancel_and_wait_of(0, 2);
+    cancel_and_wait_of(0, 2, 0);
 }
 
 /// The second of two.
@@ -96,7 +101,62 @@ fn v3_the_first_of_two_inline_handlers_against_cancel_and_wait() {
 /// Broken by a `call_round` that does not say which handler was the last.
 #[test]
 fn v3_the_second_of_two_inline_handlers_against_cancel_and_wait() {
-    cancel_and_wait_of(1, 2);
+    cancel_and_wait_of(1, 2, 0);
+}
+
+/// The publisher is the second one of the chunk, and has rounds of its own.
+///
+/// Broken by an `Attendance::stop` that stops only the first of the rounds, and by a thread that begins those of another.
+#[test]
+fn v3_the_first_of_two_against_cancel_and_wait_with_a_second_home() {
+    cancel_and_wait_of(0, 2, 1);
+}
+
+/// Two threads come to a chunk in which a third has rounds, and there is room for one of them: each count is in somebody's
+/// account.
+///
+/// Broken by a `further` that does not look whose home it has found.
+#[test]
+fn c1_two_threads_come_for_one_home() {
+    loom::model(|| {
+        let roster = Arc::default();
+        let all: Vec<_> = (0..2).map(|_| inline_in(&roster, u64::MAX, || {})).collect();
+        let list = Arc::new(list_of(&all));
+        publish_on(&list, 0_u64, None);
+        let publisher = || {
+            let list = Arc::clone(&list);
+            spawn(move || publish_on(&list, 1_u64, None).delivered())
+        };
+        let (one, two) = (publisher(), publisher());
+        assert_eq!((one.join().expect("publisher"), two.join().expect("publisher")), (2, 2));
+        drop(list);
+        all.into_iter().for_each(|slot| close_account(slot, 3, 3));
+    });
+}
+
+/// Two threads publish to one chunk, each in rounds of its own, and one of them reads the account meanwhile.
+///
+/// Broken by a thread that begins the rounds of another.
+#[test]
+fn c2_an_account_of_two_homes() {
+    loom::model(|| {
+        let roster = Arc::default();
+        let all: Vec<_> = (0..2).map(|_| inline_in(&roster, u64::MAX, || {})).collect();
+        let list = Arc::new(list_of(&all));
+        publish_on(&list, 0_u64, None);
+        let other = {
+            let list = Arc::clone(&list);
+            spawn(move || publish_on(&list, 1_u64, None).delivered())
+        };
+        publish_on(&list, 2_u64, None);
+        for slot in &all {
+            let ledger = slot.ledger();
+            assert!(ledger.is_balanced() && (2..=3).contains(&ledger.offered), "{ledger:?}");
+        }
+        assert_eq!(other.join().expect("publisher"), 2);
+        drop(list);
+        all.into_iter().for_each(|slot| close_account(slot, 3, 3));
+    });
 }
 
 /// The hand-shake alone: a mark on the gate and a look at the words, with nothing in between that has a fence of its

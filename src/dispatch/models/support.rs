@@ -197,18 +197,26 @@ pub(crate) fn publish_with<T: Send + Sync + 'static>(
     publish_to(std::slice::from_ref(slot), payload, extras)
 }
 
-/// Publishes a payload with extras to several slots.
+/// Publishes a payload with extras to several slots, in a list of their own.
 pub(crate) fn publish_to<T: Send + Sync + 'static>(
     slots: &[Arc<Slot>],
     payload: T,
     extras: Option<Box<Extras>>,
 ) -> Receipt {
+    publish_on(&list_of(slots), payload, extras)
+}
+
+/// Publishes a payload with extras to those of a list.
+pub(crate) fn publish_on<T: Send + Sync + 'static>(
+    list: &SubscriberList,
+    payload: T,
+    extras: Option<Box<Extras>>,
+) -> Receipt {
     let topic = Topic::new("t").expect("a topic");
-    let event = Event::build(topic.clone(), Stamp::coarse(), PayloadKind::Local, extras, payload);
-    let list = list_of(slots);
-    let inline = slots.iter().any(|slot| slot.is_inline());
-    let nested = inline.then(|| Nested::enter(MAX_DEPTH).expect("not so deep"));
-    pass(event, &list, 0, Patience::Wait, nested.as_ref(), &slots[0].hooks)
+    let event = Event::build(topic, Stamp::coarse(), PayloadKind::Local, extras, payload);
+    let nested = list.may_run_inline().then(|| Nested::enter(MAX_DEPTH).expect("not so deep"));
+    let hooks = list.all().next().map(|slot| &slot.hooks).expect("not empty");
+    pass(event, list, 0, Patience::Wait, nested.as_ref(), hooks)
 }
 
 /// A list of several slots, in the order of their ids.

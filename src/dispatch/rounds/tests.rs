@@ -7,15 +7,10 @@ use super::*;
 use crate::error::HandlerError;
 use crate::{EventBus, Subscription};
 
-fn thread(number: u32) -> NonZeroU32 {
-    NonZeroU32::new(number).expect("not zero")
-}
-
 #[test]
 fn one_position_says_for_each_handler_what_counting_it_would_have() {
     for handlers in 1..=5 {
         let rounds = Rounds::new(handlers);
-        let ours = HomeRounds::new(Arc::clone(&rounds));
         let mut expected = vec![Counts::default(); handlers];
         let check = |expected: &[Counts]| {
             for (number, counts) in expected.iter().enumerate() {
@@ -23,22 +18,21 @@ fn one_position_says_for_each_handler_what_counting_it_would_have() {
             }
         };
         for _ in 0..3 {
-            let mut round = ours.begin(thread(1)).expect("at home, and between two rounds");
+            let mut round = rounds.begin().expect("between two rounds");
             for number in 0..handlers {
                 round.start();
                 expected[number].started += 1;
                 check(&expected);
-                assert!(ours.begin(thread(1)).is_none(), "a publish from within a handler");
+                assert!(rounds.begin().is_none(), "a publish from within a handler");
                 round.end();
                 expected[number].ended += 1;
                 check(&expected);
-                assert!(ours.begin(thread(1)).is_none(), "in the middle");
+                assert!(rounds.begin().is_none(), "in the middle");
             }
             round.complete();
         }
-        assert!(ours.begin(thread(2)).is_none(), "another thread");
         rounds.stop();
-        assert!(ours.begin(thread(1)).is_none(), "over");
+        assert!(rounds.begin().is_none(), "over");
     }
 }
 
@@ -123,6 +117,31 @@ fn c1_handlers_that_fail_and_panic_are_counted_as_the_others_are() {
     }
     assert_eq!(failed, 3 * 6 + 3 * 5);
     assert_eq!(topic.bus.stats().total.failed, failed as u64);
+}
+
+#[test]
+fn c1_more_threads_than_have_rounds_of_their_own_lose_no_count() {
+    const THREADS: u64 = 7;
+    const EVENTS: u64 = 300;
+    let topic = Topic::new(|_, number, event| match (number % 7, event % 3) {
+        (3, 0) => Err(HandlerError::new("as asked")),
+        _ => Ok(()),
+    });
+    let start = std::sync::Barrier::new(7);
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                start.wait();
+                (0..EVENTS).for_each(|event| assert_eq!(topic.publish(event).delivered(), HANDLERS));
+            });
+        }
+    });
+    topic.check();
+    assert_eq!(topic.handled[0].load(Ordering::Relaxed) as u64, THREADS * EVENTS);
+    // A change of the chunk: everybody keeps what was counted in all of the rounds that are gone.
+    let late = topic.bus.subscribe::<u64>("a.b").handle_inline(|_| ()).expect("subscribe");
+    drop(late);
+    topic.check();
 }
 
 #[test]
