@@ -41,6 +41,14 @@ fn main() {
     drop(weigh("receiver, one topic", 1_000, |_| receiver(&bus, topic)));
     drop(weigh("inline, with a topic of its own", 1_000, |at| inline(&bus, &names[at])));
     drop(first);
+    for matching in [1, 100, 1_000] {
+        let bus = EventBus::new();
+        let _everywhere: Vec<_> = (0..matching).map(|_| inline(&bus, "*")).collect();
+        weigh(&format!("a topic that {matching} subscriptions to * match"), 1_000, |at| {
+            // Unseen the first time, remembered the second.
+            [0, 1].map(|_| bus.publish(&names[at], [1_u64; 8]).expect("publish"))
+        });
+    }
     let queue = receiver(&bus, "bench.memory.queue");
     weigh("the first event in a queue of 1024, with the queue", 1, |_| {
         bus.publish("bench.memory.queue", [1_u64; 8]).expect("publish")

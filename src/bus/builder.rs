@@ -146,8 +146,8 @@ impl BusBuilder {
     /// 65,536 if not set.
     ///
     /// One more takes the place of one that nobody has published to for a while. If there is none, publishing to it works,
-    /// and costs a lookup under a lock. A topic that is remembered takes some 1.1 KB of memory, and 90 bytes for each
-    /// subscription that matches it.
+    /// and costs a lookup under a lock. A topic that is remembered takes about 1 KB of memory: topics that are matched by the
+    /// same subscriptions share what is known of those.
     pub fn topic_cache(mut self, topics: usize) -> Self {
         self.options.topic_cache = topics;
         self
