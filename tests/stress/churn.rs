@@ -95,6 +95,8 @@ fn end(made: Made, tracker: &Tracker, takes: bool, rng: &mut Rng) -> Result<(), 
                 // The waiter is dropped: nobody else pulls, so that it would only wait for the deadline.
                 drop(subscription.drain(Duration::ZERO));
                 receiver.iter().for_each(|event| tracker.note(&event));
+                // A publisher that has displaced an event may not have counted it yet.
+                receiver.subscription().cancel_and_wait().wait();
                 return balanced(receiver.subscription().stats(), tracker);
             }
             Made::Receiver(receiver)
