@@ -73,7 +73,7 @@ fn publish_run<T: Send + Sync + 'static>(
     let list = entry.list.load();
     let list = hub.table.current(&list).filter(|list: &&SubscriberList| list.is_of_queues())?;
     let stamp = stamp(hub);
-    let event = |payload| Event::build(list.topic.clone(), stamp, *kind, None, payload);
+    let event = |payload| Event::allocate(list.topic.clone(), stamp, *kind, None, payload);
     let events: EventRun<T> = payloads.drain(..).map(event).collect();
     Some(pass_run(events, list))
 }
