@@ -13,7 +13,7 @@ use crate::sync::OnceLock;
 
 /// So many threads have rounds of their own. Each costs every subscription of the chunk a seat, and a thread that has none a
 /// look.
-const MOST: usize = if cfg!(loom) { 2 } else { 4 };
+const MOST: usize = if cfg!(loom) { 2 } else { 8 };
 
 /// The rounds of one thread, and what leads to those of the next.
 ///

@@ -121,13 +121,13 @@ fn c1_handlers_that_fail_and_panic_are_counted_as_the_others_are() {
 
 #[test]
 fn c1_more_threads_than_have_rounds_of_their_own_lose_no_count() {
-    const THREADS: u64 = 7;
+    const THREADS: u64 = 11;
     const EVENTS: u64 = 300;
     let topic = Topic::new(|_, number, event| match (number % 7, event % 3) {
         (3, 0) => Err(HandlerError::new("as asked")),
         _ => Ok(()),
     });
-    let start = std::sync::Barrier::new(7);
+    let start = std::sync::Barrier::new(11);
     std::thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| {
