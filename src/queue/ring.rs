@@ -77,17 +77,17 @@ struct Claim<'a, E> {
 }
 
 impl<E> Claim<'_, E> {
-    /// Puts a value under one of the numbers.
-    ///
-    /// # Safety
-    ///
-    /// The offset is below the count, and this is its only call.
+    /// Puts a value under each of the numbers, and returns whether the consumer is awake.
     #[inline(always)]
-    unsafe fn put(&self, offset: u64, value: E, tick: u32) {
-        let number = self.gate.accepted().wrapping_add(offset);
-        // SAFETY: The place was empty before the claim, and whoever claims another number of this place finds
-        // no room before this one was taken: see README.md, "Why it is sound".
-        unsafe { at(self.places, number).put(value, number, tick) };
+    fn fill(self, values: impl Iterator<Item = E>, tick: u32) -> bool {
+        for (offset, value) in (0..self.count).zip(values) {
+            let number = self.gate.accepted().wrapping_add(offset);
+            // SAFETY: This thread has claimed the number, and uses it once. Its place was empty before, and whoever
+            // claims another number of this place finds no room before this one was taken: see README.md, "Why it
+            // is sound".
+            unsafe { at(self.places, number).put(value, number, tick) };
+        }
+        self.gate.is_active()
     }
 }
 
@@ -146,11 +146,7 @@ impl<E> Ring<E> {
     #[inline(always)]
     pub(crate) fn push(&self, value: E, tick: u32) -> Result<bool, Refused<E>> {
         match self.claim(1) {
-            Ok(claim) => {
-                // SAFETY: The number was claimed by this thread, once.
-                unsafe { claim.put(0, value, tick) };
-                Ok(claim.gate.is_active())
-            }
+            Ok(claim) => Ok(claim.fill(std::iter::once(value), tick)),
             Err(Shut::Full) => Err(Refused::Full(value)),
             Err(Shut::Closed) => Err(Refused::Closed(value)),
         }
@@ -166,11 +162,7 @@ impl<E> Ring<E> {
         tick: u32,
     ) -> Result<Run, Shut> {
         let claim = self.claim(values.len() as u64)?;
-        for (offset, value) in (0..claim.count).zip(values) {
-            // SAFETY: The numbers were claimed by this thread, each is used once.
-            unsafe { claim.put(offset, value, tick) };
-        }
-        Ok(Run { count: claim.count, awake: claim.gate.is_active() })
+        Ok(Run { count: claim.count, awake: claim.fill(values, tick) })
     }
 
     /// Claims the next numbers for this thread: as many as are wanted, or for which there is room, and at least one.
