@@ -77,6 +77,19 @@ impl Tables {
             assert_eq!(Self::count(&self.table, &self.slot, topic), 1, "not subscribed in the end");
         }
         self.slot.cancel(DropReason::Cancelled);
+        self.is_gone(topics);
+    }
+
+    /// Cancels the slot in a thread of its own.
+    fn cancel(&self) -> loom::thread::JoinHandle<()> {
+        let slot = Arc::clone(&self.slot);
+        spawn(move || {
+            slot.cancel(DropReason::Cancelled);
+        })
+    }
+
+    /// The slot is in no list, and nothing keeps it.
+    fn is_gone(&self, topics: &[&str]) {
         for topic in topics {
             assert_eq!(Self::count(&self.table, &self.slot, topic), 0, "still in the list of {topic}");
         }
@@ -155,16 +168,10 @@ fn v4_a_publish_that_refreshes_against_a_cancel() {
     loom::model(|| {
         let tables = Tables::new(&["*"], &["a"]);
         tables.table.insert(&tables.slot);
-        let canceller = {
-            let slot = Arc::clone(&tables.slot);
-            spawn(move || {
-                slot.cancel(DropReason::Cancelled);
-            })
-        };
+        let canceller = tables.cancel();
         Tables::count(&tables.table, &tables.slot, "a");
         canceller.join().expect("canceller");
-        assert_eq!(Tables::count(&tables.table, &tables.slot, "a"), 0, "still in the list");
-        assert_eq!(Arc::strong_count(&tables.slot), 1, "somebody keeps the slot");
+        tables.is_gone(&["a"]);
     });
 }
 
@@ -182,19 +189,11 @@ fn v4_a_cancel_in_steps_against_a_table_that_grows() {
         for topic in topics {
             assert_eq!(Tables::count(&tables.table, &tables.slot, topic), 1);
         }
-        let canceller = {
-            let slot = Arc::clone(&tables.slot);
-            spawn(move || {
-                slot.cancel(DropReason::Cancelled);
-            })
-        };
+        let canceller = tables.cancel();
         tables.table.unpin(&tables.table.pin(&Topic::new("z").expect("a topic")));
         Tables::count(&tables.table, &tables.slot, "l");
         canceller.join().expect("canceller");
-        for topic in ["c", "l", "a", "z"] {
-            assert_eq!(Tables::count(&tables.table, &tables.slot, topic), 0, "still in the list of {topic}");
-        }
-        assert_eq!(Arc::strong_count(&tables.slot), 1, "somebody keeps the slot");
+        tables.is_gone(&["c", "l", "a", "z"]);
     });
 }
 
@@ -216,21 +215,13 @@ fn v4_a_cancel_in_steps_against_a_list_that_grows() {
         for topic in topics {
             assert_eq!(Tables::count(&tables.table, &tables.slot, topic), 1);
         }
-        let canceller = {
-            let slot = Arc::clone(&tables.slot);
-            spawn(move || {
-                slot.cancel(DropReason::Cancelled);
-            })
-        };
+        let canceller = tables.cancel();
         another();
         for topic in topics {
             Tables::count(&tables.table, &tables.slot, topic);
         }
         canceller.join().expect("canceller");
-        for topic in topics {
-            assert_eq!(Tables::count(&tables.table, &tables.slot, topic), 0, "still in the list of {topic}");
-        }
-        assert_eq!(Arc::strong_count(&tables.slot), 1, "somebody keeps the slot");
+        tables.is_gone(&topics);
     });
 }
 
