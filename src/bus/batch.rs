@@ -6,7 +6,7 @@ use super::Publisher;
 use super::publish::{admit, stamp, wait};
 use crate::dispatch::{EventRun, LONGEST_RUN, Receipt, Rest, SubscriberList, pass_run};
 use crate::error::PublishError;
-use crate::event::Event;
+use crate::event::{Event, Head};
 use crate::sync::clock::Deadline;
 
 /// Publishes events in their order. See [`Publisher::publish_batch`].
@@ -73,7 +73,7 @@ fn publish_run<T: Send + Sync + 'static>(
     let list = entry.list.load();
     let list = hub.table.current(&list).filter(|list: &&SubscriberList| list.is_of_queues())?;
     let stamp = stamp(hub);
-    let event = |payload| Event::allocate(list.topic.clone(), stamp, *kind, None, payload);
+    let event = |payload| Event::allocate(Head::new(list.topic.clone(), stamp, *kind, None), payload);
     let events: EventRun<T> = payloads.drain(..).map(event).collect();
     Some(pass_run(events, list))
 }

@@ -64,6 +64,7 @@ pub(crate) struct SubscriberList {
     generation: AtomicU64,
     /// The topic, interned if there is an entry for it: what its events carry.
     pub(crate) topic: Topic,
+    /// What the summary of the chunks says, once more: it stands further away.
     queues: bool,
     inline: bool,
     timed: bool,

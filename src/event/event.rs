@@ -77,19 +77,13 @@ impl<T: Send + Sync + 'static> Event<T> {
             *place = payload;
             return Self(spare);
         }
-        Self::allocate(topic, stamp, kind, extras, payload)
+        Self::allocate(Head::new(topic, stamp, kind, extras), payload)
     }
 
     /// Makes an event in a block of its own, as for a queue.
     #[inline]
-    pub(crate) fn allocate(
-        topic: Topic,
-        stamp: Stamp,
-        kind: PayloadKind,
-        extras: Option<Box<Extras>>,
-        payload: T,
-    ) -> Self {
-        Self(Arc::new(Inner { head: Head::new(topic, stamp, kind, extras), payload }))
+    pub(crate) fn allocate(head: Head, payload: T) -> Self {
+        Self(Arc::new(Inner { head, payload }))
     }
 
     /// Ends the publisher's reference to an event without extras. It may be the last one: a panic of the payload's drop
