@@ -181,6 +181,7 @@ mod pattern;
 mod queue;
 mod subscribe;
 mod sync;
+mod tenant;
 mod topic;
 mod worker;
 
@@ -205,6 +206,7 @@ pub use subscribe::{
     CancelAndWait, Cancelled, Delivered, Delivery, Drain, DrainReport, EventStream, Expect, HandlerResult,
     IntoIter, Iter, Receiver, Recv, Start, Subscribe, Subscription, TryIter,
 };
+pub use tenant::{Tenant, TenantError};
 pub use topic::{Topic, TopicError};
 pub use worker::{BoxFuture, Spawn};
 

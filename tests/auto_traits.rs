@@ -161,6 +161,8 @@ table! {
     + + + - - Subscribe as Subscribe<Plain>;
     + + + + + Subscription;
     + + + - + TryIter as TryIter<'static, Plain>;
+    + + + + + Tenant;
+    + + + + + TenantError;
     + + + + + Topic;
     + + + + + TopicError;
 }
