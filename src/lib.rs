@@ -154,7 +154,7 @@
 //!
 //! | feature | default | what it adds |
 //! |---|---|---|
-//! | (none) | | the memory engine is all there is in this release; there are no optional features yet |
+//! | `envelope` | no | events at the edge of a broker, as CloudEvents 1.0: the module `envelope` |
 //!
 //! # Trade-offs
 //!
@@ -174,6 +174,8 @@
 
 mod bus;
 mod dispatch;
+#[cfg(feature = "envelope")]
+pub mod envelope;
 mod error;
 mod event;
 mod guard;
