@@ -237,6 +237,12 @@ mod tests {
     }
 
     #[test]
+    fn a_time_without_a_year_of_four_digits_is_refused() {
+        let far = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(400_000_000_000);
+        assert_eq!(write(&envelope().with_time(far), "here"), Err(EncodeError::Time));
+    }
+
+    #[test]
     fn keys_that_no_attribute_can_hold_travel_as_json() {
         assert_eq!(written(&envelope().with_key("k é"), KEY).as_deref(), Some("k é"));
         assert_eq!(written(&envelope().with_key(""), ODD_KEY).as_deref(), Some("\"\""));

@@ -152,7 +152,7 @@ impl Codec {
     }
 
     /// Reads a message of either mode, as its headers say: structured if the content type is
-    /// [`STRUCTURED`](Self::STRUCTURED) or no header names a `specversion`, binary otherwise.
+    /// [`STRUCTURED`](Self::STRUCTURED) or no header is an attribute, binary otherwise.
     ///
     /// # Errors
     ///
@@ -164,10 +164,9 @@ impl Codec {
         binding: Binding,
     ) -> Result<Envelope, DecodeError> {
         let attributes = binary::read_headers(headers, binding, &self.limits)?;
-        let find = |name: &str| attributes.iter().find(|(known, _)| known == name).map(|(_, value)| &**value);
-        let declared =
-            find("datacontenttype").is_some_and(|text| essence(text).eq_ignore_ascii_case(MEDIA_TYPE));
-        if declared || find("specversion").is_none() {
+        let content_type = attributes.iter().find(|(name, _)| name == "datacontenttype");
+        let declared = content_type.is_some_and(|(_, text)| essence(text).eq_ignore_ascii_case(MEDIA_TYPE));
+        if declared || attributes.len() == usize::from(content_type.is_some()) {
             return self.decode(body);
         }
         binary::decode(attributes, body.into(), self)
@@ -212,10 +211,16 @@ mod tests {
         let codec = Codec::new();
         let sent = Envelope::new(topic!("a"), Encoded::json(&1).expect("JSON"));
         let message = codec.encode_structured(&sent).expect("a message");
-        for headers in [vec![], vec![("Content-Type", "application/cloudevents+json; charset=UTF-8")]] {
+        for headers in [
+            vec![],
+            vec![("x-other", "1"), ("content-type", "application/json")],
+            vec![("Content-Type", "application/cloudevents+json; charset=UTF-8"), ("ce_id", "repeated")],
+        ] {
             assert_eq!(codec.decode_message(headers, message.clone(), Binding::Kafka), Ok(sent.clone()));
         }
         let (headers, body) = codec.encode_binary(&sent, Binding::Kafka).expect("a message");
         assert_eq!(codec.decode_message(headers.iter(), body, Binding::Kafka), Ok(sent));
+        let half = codec.decode_message([("ce_id", "x")], message, Binding::Kafka);
+        assert_eq!(half, Err(DecodeError::NoSpecVersion));
     }
 }

@@ -8,11 +8,19 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 
+/// The second at which the year 0 begins. Years before have a sign, and RFC 3339 knows none; where they end is
+/// where jiff ends.
+const YEAR_0: i64 = -62_167_219_200;
+
 /// Writes a time in UTC, to the nanosecond; `None` outside of the years 0 to 9999.
 pub(super) fn format(time: SystemTime) -> Option<String> {
-    let text = Timestamp::try_from(time).ok()?.to_string();
-    // Before the year 0 there is a sign, and RFC 3339 knows none.
-    (!text.starts_with('-')).then_some(text)
+    within(Timestamp::try_from(time).ok()?).map(|timestamp| timestamp.to_string())
+}
+
+/// Refuses what can be read with an offset from UTC, but not written in UTC.
+fn within(timestamp: Timestamp) -> Option<Timestamp> {
+    let first = Timestamp::from_second(YEAR_0).ok()?;
+    (timestamp >= first).then_some(timestamp)
 }
 
 /// Reads a time. What is finer than a nanosecond is cut off; a leap second is the second before it.
@@ -39,7 +47,7 @@ pub(super) fn parse(text: &str) -> Option<SystemTime> {
         nanosecond,
     )
     .ok()?;
-    SystemTime::try_from(offset(zone)?.to_timestamp(local).ok()?).ok()
+    SystemTime::try_from(within(offset(zone)?.to_timestamp(local).ok()?)?).ok()
 }
 
 /// Reads a fraction of a second, if there is one, and returns what follows.
@@ -155,7 +163,10 @@ mod tests {
         let last = parse("9999-12-30T00:00:00Z").expect("a time");
         assert!(format(last).is_some());
         assert_eq!(format(last + second * 86_400 * 3), None);
-        let first = parse("0000-01-02T00:00:00Z").expect("a time");
-        assert_eq!(format(first - second * 86_400 * 3), None);
+        let first = parse("0000-01-01T00:00:00Z").expect("a time");
+        assert_eq!(format(first).as_deref(), Some("0000-01-01T00:00:00Z"));
+        assert_eq!(format(first - Duration::from_nanos(1)), None);
+        assert_eq!(parse("0000-01-01T00:00:00+00:01"), None);
+        assert_eq!(parse("9999-12-31T23:59:59-01:00"), None);
     }
 }
