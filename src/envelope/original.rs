@@ -159,6 +159,9 @@ mod tests {
             Err(DecodeError::DuplicateAttribute { name: "b".into() })
         );
         assert!(matches!(decode(r#"{"topic":"a","metadata":{"":1}}"#), Err(DecodeError::Metadata(_))));
+        let deep = |depth| format!(r#"{{"topic":"a","payload":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
+        assert!(Codec::new().decode(deep(64)).is_ok());
+        assert_eq!(Codec::new().decode(deep(65)), Err(DecodeError::TooDeep { limit: 64 }));
         for message in [r#"{"topic":"a","id":"1"}"#, r#"{"topic":"a","type":"b"}"#, r#"{"payload":1}"#] {
             assert_eq!(decode(message), Err(DecodeError::NoSpecVersion));
         }
