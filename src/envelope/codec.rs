@@ -25,7 +25,7 @@ pub struct Limits {
     /// `serde_json` is 127.
     pub max_depth: usize,
     /// The most attributes, the payload of a structured message included: 80. That is all that metadata may
-    /// have, and the 12 that are ours or CloudEvents' own.
+    /// have, the 11 that are ours or CloudEvents' own, and some to spare.
     pub max_attributes: usize,
     /// The largest headers, names and values together: 64 KiB, as HTTP servers take. Those of a structured
     /// message do not count.
