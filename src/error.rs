@@ -88,6 +88,14 @@ impl HandlerError {
         self.inner.permanent
     }
 
+    /// The message of a panic, or of any other error.
+    pub(crate) fn panic_message(&self) -> String {
+        match &self.inner.cause {
+            Cause::Panic(message) | Cause::Message(message) => message.clone(),
+            Cause::Error(error) => error.to_string(),
+        }
+    }
+
     /// Says whether the handler panicked.
     #[must_use]
     pub fn is_panic(&self) -> bool {
@@ -132,9 +140,11 @@ impl fmt::Debug for HandlerError {
     }
 }
 
-/// The bus did not take an event: no subscription was offered it. Holds the payload.
+/// The bus did not take an event: no subscription was offered it, and no engine has it, unless
+/// [nobody knows](Self::is_unknown). Holds the payload.
 pub struct PublishError<T> {
-    refusal: PublishRefusal,
+    // Boxed: the result of each publish call is dropped, and what few have is out of its way.
+    refusal: Box<PublishRefusal>,
     payload: T,
 }
 
@@ -162,6 +172,36 @@ pub enum PublishRefusal {
         /// The largest that is taken, in bytes.
         limit: usize,
     },
+    /// An engine carries the topic, and the payload is of a type that cannot travel.
+    #[error("engine \"{engine}\" carries the topic, and the payload cannot travel")]
+    StaysLocal {
+        /// The engine's name.
+        engine: String,
+    },
+    /// An engine carries the topic, and it has to be waited for.
+    #[error("engine \"{engine}\" carries the topic, and has to be waited for")]
+    WouldWait {
+        /// The engine's name.
+        engine: String,
+    },
+    /// An engine carries the topic, and nobody can tell when the last subscription is done with the event.
+    #[error("engine \"{engine}\" carries the topic, and cannot tell when the event is done with")]
+    NoCompletion {
+        /// The engine's name.
+        engine: String,
+    },
+    /// The payload could not be encoded.
+    #[error("the payload could not be encoded: {0}")]
+    Encode(#[source] crate::envelope::EncodeError),
+    /// The engine that carries the topic did not take the event; or nobody knows whether it has, if the error
+    /// [says so](crate::engine::EngineError::is_unknown).
+    #[error("engine \"{engine}\": {error}")]
+    Engine {
+        /// The engine's name.
+        engine: String,
+        /// What it said.
+        error: crate::engine::EngineError,
+    },
     /// The event's metadata was refused when it was set.
     #[error("invalid metadata: {0}")]
     InvalidMetadata(#[from] crate::event::MetadataError),
@@ -169,7 +209,7 @@ pub enum PublishRefusal {
 
 impl<T> PublishError<T> {
     pub(crate) fn new(refusal: PublishRefusal, payload: T) -> Self {
-        Self { refusal, payload }
+        Self { refusal: Box::new(refusal), payload }
     }
 
     /// Why.
@@ -189,7 +229,12 @@ impl<T> PublishError<T> {
 
     /// Says whether the bus was shut down.
     pub fn is_shut_down(&self) -> bool {
-        self.refusal == PublishRefusal::ShutDown
+        *self.refusal == PublishRefusal::ShutDown
+    }
+
+    /// Says whether the event may have been stored all the same: an engine gave no answer, or the connection broke.
+    pub fn is_unknown(&self) -> bool {
+        matches!(&*self.refusal, PublishRefusal::Engine { error, .. } if error.is_unknown())
     }
 }
 
@@ -208,9 +253,11 @@ impl<T> fmt::Display for PublishError<T> {
 
 impl<T> std::error::Error for PublishError<T> {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.refusal {
+        match &*self.refusal {
             PublishRefusal::InvalidTopic(error) => Some(error),
             PublishRefusal::InvalidMetadata(error) => Some(error),
+            PublishRefusal::Encode(error) => Some(error),
+            PublishRefusal::Engine { error, .. } => Some(error),
             _ => None,
         }
     }
@@ -257,12 +304,71 @@ pub enum SubscribeError {
     /// The engine keeps no history, so it can only start from now.
     #[error("the memory engine keeps no history: a subscription can only start from now")]
     NoHistory,
+    /// An engine that the subscription has to join cannot do what it asks for, or did not let it in.
+    #[error("engine \"{engine}\": {error}")]
+    Engine {
+        /// The engine's name.
+        engine: String,
+        /// What it said.
+        #[source]
+        error: crate::engine::EngineError,
+    },
     /// Worker threads could not be started.
     #[error("could not start the worker threads: {0}")]
     Threads(#[source] std::io::Error),
     /// The bus has been shut down, or is shutting down.
     #[error("the bus is shut down")]
     ShutDown,
+}
+
+/// A bus was not started.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// An option, an engine's name or a rule is wrong.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// These engines did not start, or did not stop again after another one had not started. All are stopped.
+    #[error("the engines did not start: {}", list(.0))]
+    Engines(Vec<EngineFailure>),
+}
+
+/// The rules of a bus were not replaced: the old ones hold.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RerouteError {
+    /// A rule is wrong.
+    #[error(transparent)]
+    Rules(BuildError),
+    /// A subscription could not join an engine that the new rules add.
+    #[error("a subscription could not join engine {0}")]
+    Engine(EngineFailure),
+    /// Other rules are about to hold: wait for them first.
+    #[error("other rules are about to hold")]
+    InProgress,
+    /// The bus has been shut down, or is shutting down.
+    #[error("the bus is shut down")]
+    ShutDown,
+}
+
+/// What one engine said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EngineFailure {
+    /// The engine's name.
+    pub engine: String,
+    /// What it said.
+    pub error: crate::engine::EngineError,
+}
+
+impl fmt::Display for EngineFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\": {}", self.engine, self.error)
+    }
+}
+
+fn list(failures: &[EngineFailure]) -> String {
+    failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// A bus was not built.
@@ -285,6 +391,55 @@ pub enum BuildError {
         /// The largest capacity.
         limit: usize,
     },
+    /// Two engines have one name.
+    #[error("two engines are called \"{name}\"")]
+    DuplicateEngine {
+        /// The name.
+        name: String,
+    },
+    /// An engine's name is not made of 1 to 64 letters, digits, `-`, `_` and `.`, or does not begin with one of the first two.
+    #[error("an engine cannot be called {name:?}: letters and digits, and - _ . between them, at most 64")]
+    InvalidEngineName {
+        /// The name.
+        name: String,
+    },
+    /// A rule, or the default, is for an engine that there is not.
+    #[error("there is no engine \"{name}\"")]
+    UnknownEngine {
+        /// The name.
+        name: String,
+    },
+    /// More engines than the limit.
+    #[error("{engines} engines are over the limit of {limit}")]
+    TooManyEngines {
+        /// How many.
+        engines: usize,
+        /// The most.
+        limit: usize,
+    },
+    /// A pattern of a rule is malformed.
+    #[error("invalid pattern in a rule: {0}")]
+    InvalidRule(#[source] PatternError),
+    /// A rule without a pattern.
+    #[error("the rule for engine \"{engine}\" has no pattern")]
+    EmptyRule {
+        /// The engine.
+        engine: String,
+    },
+    /// The most arrivals in flight are 0 or too many.
+    #[error("{arrivals} arrivals in flight: it must be from 1 to {limit}")]
+    InvalidInFlight {
+        /// What was asked for.
+        arrivals: usize,
+        /// The most.
+        limit: usize,
+    },
+    /// An engine's call cannot end in no time.
+    #[error("a timeout of zero for calls of engines")]
+    ZeroTimeout,
+    /// The bus has an engine that has to be started, and `build` starts none.
+    #[error("the bus has an engine that has to be started: call `start` instead of `build`")]
+    NeedsStart,
     /// The inline depth limit is 0 or too large for a thread's stack.
     #[error("an inline depth of {depth}: it must be from 1 to {limit}")]
     InvalidDepth {

@@ -154,7 +154,8 @@
 //!
 //! | feature | default | what it adds |
 //! |---|---|---|
-//! | `envelope` | no | events at the edge of a broker, as CloudEvents 1.0: the module `envelope` |
+//! | `json` | no | values travel as JSON over [engines](engine) that carry them out of the process; without it bytes do |
+//! | `cloudevents` | no | events at the edge of a broker, as CloudEvents 1.0: the codec of the module [`envelope`] |
 //!
 //! # Trade-offs
 //!
@@ -174,7 +175,7 @@
 
 mod bus;
 mod dispatch;
-#[cfg(feature = "envelope")]
+pub mod engine;
 pub mod envelope;
 mod error;
 mod event;
@@ -188,16 +189,17 @@ mod topic;
 mod worker;
 
 pub use bus::{
-    BusBuilder, BusStats, EventBuilder, EventBus, Explained, Explanation, Publish, Publisher, Shutdown,
-    ShutdownReport, SubscriptionStats, TopicInfo, Unfinished, Verdict, WeakEventBus,
+    BusBuilder, BusStats, EngineStats, EventBuilder, EventBus, Explained, Explanation, Publish, Publisher,
+    Rerouting, Routes, Shutdown, ShutdownReport, Starting, SubscriptionStats, TopicInfo, TransportStats,
+    Unfinished, Verdict, WeakEventBus,
 };
 pub use dispatch::{
-    DeliveryMode, Dropped, HandledDelivery, Ledger, NotDelivered, Observer, Problem, Receipt,
+    Accepted, DeliveryMode, Dropped, HandledDelivery, Ledger, NotDelivered, Observer, Problem, Receipt,
     SubscriptionKind,
 };
 pub use error::{
-    BuildError, HandlerError, PublishError, PublishRefusal, RecvError, RecvTimeoutError, SubscribeError,
-    TryRecvError,
+    BuildError, EngineFailure, HandlerError, PublishError, PublishRefusal, RecvError, RecvTimeoutError,
+    RerouteError, StartError, SubscribeError, TryRecvError,
 };
 pub use event::{
     AnyEvent, DropReason, Event, EventId, Metadata, MetadataError, Outcome, ParseEventIdError, PayloadKind,

@@ -2,9 +2,9 @@
 //!
 //! Each case in `tests/compile_fail/` has a twin of the same name in `tests/compile_pass/`, which differs in the
 //! mistake alone and compiles: so a case fails for its own reason. The compiler's text stands beside each
-//! case; after an update of the compiler or of serde, `TRYBUILD=overwrite cargo test --test compile_fail`
-//! writes it anew, and the difference is to be read.
-#![cfg(not(loom))]
+//! case; after an update of the compiler or of serde, `TRYBUILD=overwrite cargo test --all-features --test compile_fail`
+//! writes it anew, and the difference is to be read. The text depends on the features: it is that of all of them.
+#![cfg(all(feature = "cloudevents", not(loom)))]
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! Envelopes against another implementation of CloudEvents, in both directions and both modes.
 
-#![cfg(all(feature = "envelope", not(loom)))]
+#![cfg(all(feature = "cloudevents", not(loom)))]
 
 use std::time::{Duration, SystemTime};
 

@@ -65,7 +65,7 @@ fn publish_run<T: Send + Sync + 'static>(
     publisher: &Publisher<T>,
     payloads: &mut Vec<T>,
 ) -> Option<(Receipt, Rest<T>)> {
-    let Publisher { hub, entry, kind, .. } = publisher;
+    let Publisher { hub, entry, form, .. } = publisher;
     // A literal is published as a `String`.
     if payloads.len() < 2 || hub.options.rotate || TypeId::of::<T>() == TypeId::of::<&'static str>() {
         return None;
@@ -73,7 +73,8 @@ fn publish_run<T: Send + Sync + 'static>(
     let list = entry.list.load();
     let list = hub.table.current(&list).filter(|list: &&SubscriberList| list.is_of_queues())?;
     let stamp = stamp(hub);
-    let event = |payload| Event::allocate(Head::new(list.topic.clone(), stamp, *kind, None), payload);
+    let event =
+        |payload| Event::allocate(Head::new(list.topic.clone(), stamp, form.kind.into(), None), payload);
     let events: EventRun<T> = payloads.drain(..).map(event).collect();
     Some(pass_run(events, list))
 }

@@ -5,8 +5,10 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::EventBus;
+use super::engine_options::{Arranged, EngineOptions};
+use super::{EventBus, Starting};
 use crate::dispatch::{DeliveryMode, Hooks, MAX_DEPTH, Observer};
+use crate::engine::Engines;
 use crate::error::BuildError;
 use crate::subscribe::{Hub, MAX_CAPACITY, Options};
 use crate::sync::thread::available_parallelism;
@@ -29,6 +31,7 @@ const DEFAULT_MAX_RAW: usize = 16 * 1024 * 1024;
 #[must_use = "a bus is made by `build`"]
 pub struct BusBuilder {
     options: Options,
+    pub(super) engines: EngineOptions,
     observer: Option<Arc<dyn Observer>>,
 }
 
@@ -50,6 +53,7 @@ impl BusBuilder {
                 topic_cache: 65_536,
                 quarantine_after: None,
             },
+            engines: EngineOptions::default(),
             observer: None,
         }
     }
@@ -167,17 +171,38 @@ impl BusBuilder {
         self
     }
 
-    pub(super) fn into_hub(self) -> Hub {
-        let hooks = Hooks::new(self.observer, self.options.quarantine_after);
-        Hub::new(self.options, hooks)
+    /// The bus of a builder that nothing was changed of.
+    pub(super) fn into_default_hub(self) -> Hub {
+        Hub::new(self.options, Arc::new(Hooks::new(None, None, 1)), None)
     }
 
-    /// Makes the bus.
+    /// Makes the bus, if it has no engine that has to be started: otherwise [`start`](Self::start) does.
     ///
     /// # Errors
     ///
-    /// [`BuildError`] if an option is out of its range.
+    /// [`BuildError`] if an option is out of its range, or an engine or a rule is wrong.
     pub fn build(self) -> Result<EventBus, BuildError> {
+        let (hub, needs_start) = self.into_hub()?;
+        if needs_start {
+            return Err(BuildError::NeedsStart);
+        }
+        Ok(EventBus::from_hub(Arc::new(hub)))
+    }
+
+    /// Makes the bus and starts its engines: all of them, or none. There is no bus that is not started.
+    ///
+    /// ```
+    /// # use trolleybus::EventBus;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let bus = EventBus::builder().start().wait()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn start(self) -> Starting {
+        Starting::new(self.into_hub().map(|(hub, _)| hub))
+    }
+
+    /// The inside of the bus, and whether an engine has to be started.
+    fn into_hub(self) -> Result<(Hub, bool), BuildError> {
         let Options { capacity, workers, inline_depth: depth, .. } = self.options;
         if capacity == 0 || capacity > MAX_CAPACITY {
             return Err(BuildError::InvalidCapacity { capacity, limit: MAX_CAPACITY });
@@ -188,7 +213,14 @@ impl BusBuilder {
         if depth == 0 || depth > MAX_DEPTH {
             return Err(BuildError::InvalidDepth { depth, limit: MAX_DEPTH });
         }
-        Ok(EventBus::from_hub(self.into_hub()))
+        let arranged = self.engines.arrange()?;
+        let engines = arranged.engines.len();
+        let hooks = Arc::new(Hooks::new(self.observer, self.options.quarantine_after, engines));
+        let (is_plain, needs_start) = (arranged.is_plain(), arranged.has_transports());
+        let Arranged { engines, router, limits } = arranged;
+        let engines =
+            if is_plain { None } else { Some(Arc::new(Engines::new(engines, router, limits, &hooks))) };
+        Ok((Hub::new(self.options, hooks, engines), needs_start))
     }
 }
 

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::form::Form;
 use super::publish::{self, Publish};
 use crate::dispatch::{Patience, Receipt};
 use crate::error::{PublishError, PublishRefusal};
-use crate::event::{Completion, EventId, Extras, MetadataError, Outcome, PayloadKind};
+use crate::event::{Completion, EventId, Extras, MetadataError, Outcome};
 use crate::subscribe::Hub;
 use crate::sync::clock::Deadline;
 
@@ -80,7 +81,7 @@ impl<T: Send + Sync + 'static> EventBuilder<T> {
     /// the thread that was the last. If nobody subscribes, that is at once; if the publish is refused, it
     /// is dropped uncalled.
     pub fn on_complete(mut self, callback: impl FnOnce(Outcome) + Send + 'static) -> Self {
-        self.extras.completion = Some(Completion::new(Box::new(callback)));
+        self.extras.completion = Some(Arc::new(Completion::new(Box::new(callback))));
         self
     }
 
@@ -97,7 +98,7 @@ impl<T: Send + Sync + 'static> EventBuilder<T> {
     where
         T: Serialize,
     {
-        self.send(PayloadKind::Serde, Patience::Wait)
+        self.send(Form::SERDE, Patience::Wait)
     }
 
     /// Publishes the event with a payload that cannot travel over a broker. See
@@ -111,7 +112,7 @@ impl<T: Send + Sync + 'static> EventBuilder<T> {
     ///
     /// As [`publish`](Self::publish).
     pub fn publish_local(self) -> Result<Receipt, PublishError<T>> {
-        self.send(PayloadKind::Local, Patience::Wait)
+        self.send(Form::LOCAL, Patience::Wait)
     }
 
     /// Publishes the event and never waits. See [`EventBus::try_publish`](crate::EventBus::try_publish).
@@ -123,7 +124,7 @@ impl<T: Send + Sync + 'static> EventBuilder<T> {
     where
         T: Serialize,
     {
-        self.send(PayloadKind::Serde, Patience::Never)
+        self.send(Form::SERDE, Patience::Never)
     }
 
     /// Publishes the event when it is awaited. See
@@ -137,19 +138,18 @@ impl<T: Send + Sync + 'static> EventBuilder<T> {
             Some(error) => Publish::refused(hub, PublishError::new(error.into(), payload)),
             None => {
                 let deadline = wait.map_or(Deadline::NEVER, Deadline::after);
-                Publish::new(&hub, &topic, payload, PayloadKind::Serde, Some(Box::new(extras)), deadline)
+                Publish::new(&hub, &topic, payload, Form::SERDE, Some(Box::new(extras)), deadline)
             }
         }
     }
 
-    fn send(self, kind: PayloadKind, patience: Patience) -> Result<Receipt, PublishError<T>> {
+    fn send(self, form: Form<T>, patience: Patience) -> Result<Receipt, PublishError<T>> {
         let Self { hub, topic, payload, extras, wait, error } = self;
         if let Some(error) = error {
             return Err(PublishError::new(PublishRefusal::InvalidMetadata(error), payload));
         }
         let deadline = wait.map_or(Deadline::NEVER, Deadline::after);
-        let receipt = publish::run(&hub, &topic, payload, kind, Some(Box::new(extras)), patience)?;
-        Ok(if receipt.is_settled() { receipt } else { publish::wait(&hub, receipt, deadline) })
+        publish::publish(&hub, &topic, payload, form, Some(Box::new(extras)), patience, deadline)
     }
 }
 

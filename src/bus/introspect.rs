@@ -5,7 +5,8 @@ use std::panic::Location;
 use std::time::Duration;
 
 use super::EventBus;
-use crate::dispatch::{DeliveryMode, Ledger, Slot, SubscriptionKind};
+use super::engine_stats::{EngineStats, engines, route_of};
+use crate::dispatch::{DeliveryMode, Ledger, Slot, SubscriptionKind, Wanted};
 use crate::event::SubscriptionId;
 use crate::pattern::TopicPattern;
 use crate::topic::{Topic, TopicError, intern_refusals};
@@ -54,6 +55,8 @@ pub struct BusStats {
     pub total: Ledger,
     /// The subscriptions that live, in the order of registration.
     pub subscriptions: Vec<SubscriptionStats>,
+    /// The engines, the one first that gets what no rule matches.
+    pub engines: Vec<EngineStats>,
     /// Topics in the table: those with literal subscriptions or publisher handles, and those that are
     /// kept resolved.
     pub topics_known: usize,
@@ -107,6 +110,10 @@ pub struct Explained {
 pub struct Explanation {
     /// The topic.
     pub topic: Topic,
+    /// The name of the engine that carries it.
+    pub engine: String,
+    /// The number of the rule that says so, from 0; `None` if no rule matches.
+    pub rule: Option<usize>,
     /// The subscriptions that match, in the order in which they are served.
     pub matching: Vec<Explained>,
     /// The subscriptions that do not match and whose pattern begins alike.
@@ -140,6 +147,7 @@ impl EventBus {
         BusStats {
             total: self.hub().roster.ledger(),
             subscriptions: self.hub().roster.held().iter().map(|slot| stats_of(slot)).collect(),
+            engines: engines(self.hub()),
             topics_known,
             topics_refused,
             names_refused: intern_refusals(),
@@ -186,7 +194,8 @@ impl EventBus {
         let mut served = matching;
         served.sort_by_key(|slot| (slot.spec.group.is_some(), slot.spec.group.is_none() && slot.is_inline()));
         let matching = served.iter().map(|slot| explained(slot, verdict_of(slot))).collect();
-        Ok(Explanation { topic, matching, near })
+        let (engine, rule) = route_of(self.hub(), topic.as_str());
+        Ok(Explanation { topic, engine, rule, matching, near })
     }
 }
 
@@ -221,7 +230,7 @@ fn explained(slot: &Slot, verdict: Verdict) -> Explained {
         name: slot.spec.name.as_deref().map(str::to_owned),
         patterns: slot.spec.patterns.to_vec(),
         kind: slot.spec.kind,
-        payload_type: slot.spec.wants.map(|(_, name)| name),
+        payload_type: slot.spec.wants.map(Wanted::name),
         filtered: slot.spec.filter.is_some(),
         verdict,
     }
@@ -246,7 +255,11 @@ impl fmt::Display for Verdict {
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", self.topic)?;
+        write!(f, "{} by engine \"{}\"", self.topic, self.engine)?;
+        match self.rule {
+            Some(rule) => writeln!(f, ", rule {rule}")?,
+            None => writeln!(f)?,
+        }
         for one in self.matching.iter().chain(&self.near) {
             write!(f, "  {} ({}", one.subscription, one.kind)?;
             if let Some(name) = &one.name {

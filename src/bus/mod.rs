@@ -6,18 +6,26 @@
 //! | `publish.rs` | from a payload to the pass over the subscribers; [`Publish`], the future |
 //! | `event_builder.rs` | [`EventBuilder`]: key, metadata, time to live, deadline |
 //! | `publisher.rs`, `batch.rs` | [`Publisher`]: topic resolved once; many events in runs |
+//! | `carry.rs`, `form.rs` | a publish to a topic that an engine carries; how payloads travel |
+//! | `engine_options.rs`, `start.rs`, `reroute.rs` | engines and rules; the start of all or none; other rules |
 //! | `shutdown.rs` | [`Shutdown`]: drain, deadline, report; dropping the bus |
-//! | `introspect.rs` | topics, statistics, `explain` |
+//! | `introspect.rs`, `engine_stats.rs` | topics, statistics, `explain` |
 
 mod batch;
 mod builder;
+mod carry;
+mod engine_options;
+mod engine_stats;
 mod event_builder;
+mod form;
 mod introspect;
 #[cfg(all(test, loom))]
 mod models;
 mod publish;
 mod publisher;
+mod reroute;
 mod shutdown;
+mod start;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -29,19 +37,24 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use builder::BusBuilder;
+pub use engine_options::Routes;
+pub use engine_stats::{EngineStats, TransportStats};
 pub use event_builder::EventBuilder;
 pub use introspect::{BusStats, Explained, Explanation, SubscriptionStats, TopicInfo, Verdict};
 pub use publish::Publish;
 pub use publisher::Publisher;
+pub use reroute::Rerouting;
 pub use shutdown::{Shutdown, ShutdownReport, Unfinished};
+pub use start::Starting;
 
-use crate::dispatch::{DeliveryMode, Patience, Receipt};
+use crate::dispatch::{DeliveryMode, Receipt, Wanted};
 use crate::error::{PublishError, SubscribeError};
-use crate::event::{AnyEvent, Event, PayloadKind, Raw};
+use crate::event::{AnyEvent, Event, Raw};
 use crate::pattern::{PatternError, TopicPattern};
 use crate::subscribe::{Expect, Hub, Subscribe};
 use crate::sync::clock::Deadline;
 use crate::sync::hash_keys;
+use form::Form;
 use shutdown::Handle;
 
 /// A handle of an event bus. Clones are handles of the same bus.
@@ -84,7 +97,7 @@ impl EventBus {
     /// needs one.
     #[must_use]
     pub fn new() -> Self {
-        Self::from_hub(BusBuilder::new().into_hub())
+        Self::from_hub(Arc::new(BusBuilder::new().into_default_hub()))
     }
 
     /// Begins to build a bus with options.
@@ -92,8 +105,9 @@ impl EventBus {
         BusBuilder::new()
     }
 
-    fn from_hub(hub: Hub) -> Self {
-        Self { handle: Arc::new(Handle::new(Arc::new(hub))) }
+    /// The first handle of a bus.
+    fn from_hub(hub: Arc<Hub>) -> Self {
+        Self { handle: Arc::new(Handle::new(hub)) }
     }
 
     pub(crate) fn hub(&self) -> &Arc<Hub> {
@@ -123,7 +137,7 @@ impl EventBus {
     where
         T: DeserializeOwned + Send + Sync + 'static,
     {
-        self.subscribe_to(one(pattern))
+        self.subscribe_to(one(pattern), Some(Wanted::decoded::<T>()))
     }
 
     /// Subscribes to several patterns with one subscription: all or none, and an event that matches two
@@ -134,7 +148,7 @@ impl EventBus {
         T: DeserializeOwned + Send + Sync + 'static,
         P: TryInto<TopicPattern, Error: Into<PatternError>>,
     {
-        self.subscribe_to(many(patterns))
+        self.subscribe_to(many(patterns), Some(Wanted::decoded::<T>()))
     }
 
     /// Subscribes to events whatever their type.
@@ -143,7 +157,7 @@ impl EventBus {
         &self,
         pattern: impl TryInto<TopicPattern, Error: Into<PatternError>>,
     ) -> Subscribe<AnyEvent> {
-        self.subscribe_to(one(pattern))
+        self.subscribe_to(one(pattern), None)
     }
 
     /// Subscribes to several patterns, whatever the type of the events.
@@ -152,7 +166,7 @@ impl EventBus {
     where
         P: TryInto<TopicPattern, Error: Into<PatternError>>,
     {
-        self.subscribe_to(many(patterns))
+        self.subscribe_to(many(patterns), None)
     }
 
     /// Subscribes to events with a payload of a type that cannot travel: one without serde, a reply
@@ -165,7 +179,7 @@ impl EventBus {
     where
         T: Send + Sync + 'static,
     {
-        self.subscribe_to(one(pattern))
+        self.subscribe_to(one(pattern), Some(Wanted::local::<T>()))
     }
 
     /// Subscribes to events with a raw payload.
@@ -174,15 +188,16 @@ impl EventBus {
         &self,
         pattern: impl TryInto<TopicPattern, Error: Into<PatternError>>,
     ) -> Subscribe<Event<Raw>> {
-        self.subscribe_to(one(pattern))
+        self.subscribe_to(one(pattern), Some(Wanted::raw()))
     }
 
     #[track_caller]
     fn subscribe_to<E: crate::subscribe::Delivered>(
         &self,
         patterns: Result<Box<[TopicPattern]>, SubscribeError>,
+        wants: Option<&'static Wanted>,
     ) -> Subscribe<E> {
-        Subscribe::new(Arc::clone(self.hub()), patterns, Location::caller())
+        Subscribe::new(Arc::clone(self.hub()), patterns, wants, Location::caller())
     }
 
     /// Waits for one event of type `T` that matches the pattern, at most for `timeout`. The subscription
@@ -239,7 +254,7 @@ impl EventBus {
     where
         T: Serialize + Send + Sync + 'static,
     {
-        publish::publish(self.hub(), topic.as_ref(), payload, PayloadKind::Serde)
+        publish::publish_now(self.hub(), topic.as_ref(), payload, Form::SERDE)
     }
 
     /// Publishes an event, and awaits room in full queues of mode `Block` and `Timeout`.
@@ -251,7 +266,7 @@ impl EventBus {
     where
         T: Serialize + Send + Sync + 'static,
     {
-        Publish::new(self.hub(), topic.as_ref(), payload, PayloadKind::Serde, None, Deadline::NEVER)
+        Publish::new(self.hub(), topic.as_ref(), payload, Form::SERDE, None, Deadline::NEVER)
     }
 
     /// Publishes an event and never waits: a full queue drops it, whatever its mode, and the receipt
@@ -264,7 +279,7 @@ impl EventBus {
     where
         T: Serialize + Send + Sync + 'static,
     {
-        publish::run(self.hub(), topic.as_ref(), payload, PayloadKind::Serde, None, Patience::Never)
+        publish::try_now(self.hub(), topic.as_ref(), payload, Form::SERDE)
     }
 
     /// Publishes a payload of a type that cannot travel over a broker: one without serde.
@@ -280,7 +295,7 @@ impl EventBus {
     where
         T: Send + Sync + 'static,
     {
-        publish::publish(self.hub(), topic.as_ref(), payload, PayloadKind::Local)
+        publish::publish_now(self.hub(), topic.as_ref(), payload, Form::LOCAL)
     }
 
     /// Publishes raw bytes.
@@ -297,7 +312,7 @@ impl EventBus {
         topic: impl AsRef<str>,
         payload: impl Into<Raw>,
     ) -> Result<Receipt, PublishError<Raw>> {
-        publish::publish(self.hub(), topic.as_ref(), payload.into(), PayloadKind::Raw)
+        publish::publish_now(self.hub(), topic.as_ref(), payload.into(), Form::RAW)
     }
 
     /// Begins to build an event with a key, metadata, an id, a time to live, or a deadline.
@@ -317,7 +332,7 @@ impl EventBus {
     where
         T: Serialize + Send + Sync + 'static,
     {
-        Publisher::new(Arc::clone(self.hub()), topic.as_ref(), PayloadKind::Serde)
+        Publisher::new(Arc::clone(self.hub()), topic.as_ref(), Form::SERDE)
     }
 
     /// Returns a handle for one topic, for payloads of a type that cannot travel over a broker.
@@ -329,7 +344,7 @@ impl EventBus {
     where
         T: Send + Sync + 'static,
     {
-        Publisher::new(Arc::clone(self.hub()), topic.as_ref(), PayloadKind::Local)
+        Publisher::new(Arc::clone(self.hub()), topic.as_ref(), Form::LOCAL)
     }
 
     /// Shuts the bus down: refuses publishes and subscriptions at once, lets what is queued be handled,

@@ -7,9 +7,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use super::carry::{self, Carrying, Detour};
+use super::form::Form;
 use crate::dispatch::{self, Nested, Patience, Receipt, SubscriberList, Waits};
 use crate::error::{PublishError, PublishRefusal};
-use crate::event::{DropReason, Event, Extras, PayloadKind, Raw};
+use crate::event::{DropReason, Event, Extras, Raw, Tag};
 use crate::guard::drop_guarded;
 use crate::subscribe::Hub;
 use crate::sync::atomic::Ordering;
@@ -23,22 +25,22 @@ pub(super) fn run<T: Send + Sync + 'static>(
     hub: &Hub,
     name: &str,
     payload: T,
-    kind: PayloadKind,
+    form: Form<T>,
     extras: Option<Box<Extras>>,
     patience: Patience,
-) -> Result<Receipt, PublishError<T>> {
+) -> Result<Receipt, Detour<T>> {
     if let Err(refusal) = admit(hub, &payload) {
-        return Err(PublishError::new(refusal, payload));
+        return Err(PublishError::new(refusal, payload).into());
     }
     let hash = hub.table.hash(name);
     let bucket = hub.table.bucket(hash);
     match hub.table.named(&bucket, hash, name) {
-        Some(list) => pass(hub, list, payload, kind, extras, patience),
+        Some(list) => pass(hub, list, payload, form, extras, patience),
         None => {
             drop(bucket);
             match hub.table.resolve_unseen(name) {
-                Ok(list) => pass(hub, &list, payload, kind, extras, patience),
-                Err(error) => Err(PublishError::new(error.into(), payload)),
+                Ok(list) => pass(hub, &list, payload, form, extras, patience),
+                Err(error) => Err(PublishError::new(error.into(), payload).into()),
             }
         }
     }
@@ -66,19 +68,60 @@ pub(super) fn pass<T: Send + Sync + 'static>(
     hub: &Hub,
     list: &SubscriberList,
     payload: T,
-    kind: PayloadKind,
+    form: Form<T>,
     extras: Option<Box<Extras>>,
     patience: Patience,
-) -> Result<Receipt, PublishError<T>> {
+) -> Result<Receipt, Detour<T>> {
+    if list.is_empty() {
+        if list.is_routed() {
+            return elsewhere(hub, list, payload, form, extras, patience);
+        }
+        if extras.is_none() {
+            drop_guarded(payload);
+            return Ok(Receipt::default());
+        }
+    }
+    pass_as(hub, list, payload, form.kind.into(), extras, patience)
+}
+
+/// By another engine than the bus's own memory engine.
+#[inline(never)]
+fn elsewhere<T: Send + Sync + 'static>(
+    hub: &Hub,
+    list: &SubscriberList,
+    payload: T,
+    form: Form<T>,
+    extras: Option<Box<Extras>>,
+    patience: Patience,
+) -> Result<Receipt, Detour<T>> {
+    let engine = list.engine();
+    let Some(list) = list.detour() else {
+        return Err(carry::begin(hub, list, payload, form, extras, patience));
+    };
     if list.is_empty() && extras.is_none() {
         drop_guarded(payload);
         return Ok(Receipt::default());
     }
+    let receipt = pass_as(hub, list, payload, Tag::new(form.kind, engine), extras, patience)?;
+    hub.hooks.passed_on(engine, &receipt);
+    Ok(receipt)
+}
+
+/// Makes the event, with that tag, and takes it past the subscribers.
+#[inline]
+fn pass_as<T: Send + Sync + 'static>(
+    hub: &Hub,
+    list: &SubscriberList,
+    payload: T,
+    tag: Tag,
+    extras: Option<Box<Extras>>,
+    patience: Patience,
+) -> Result<Receipt, Detour<T>> {
     let nested = if list.may_run_inline() {
         let limit = hub.options.inline_depth;
         match Nested::enter(limit) {
             Some(nested) => Some(nested),
-            None => return Err(PublishError::new(PublishRefusal::TooDeep { limit }, payload)),
+            None => return Err(PublishError::new(PublishRefusal::TooDeep { limit }, payload).into()),
         }
     } else {
         None
@@ -94,11 +137,11 @@ pub(super) fn pass<T: Send + Sync + 'static>(
     // known, so it costs other types nothing.
     Ok(match (&payload as &dyn Any).downcast_ref::<&'static str>() {
         Some(literal) => {
-            let event = Event::build(list.topic.clone(), stamp, kind, extras, String::from(*literal));
+            let event = Event::build(list.topic.clone(), stamp, tag, extras, String::from(*literal));
             dispatch::pass(event, list, start, patience, nested.as_ref(), &hub.hooks)
         }
         None => {
-            let event = Event::build(list.topic.clone(), stamp, kind, extras, payload);
+            let event = Event::build(list.topic.clone(), stamp, tag, extras, payload);
             dispatch::pass(event, list, start, patience, nested.as_ref(), &hub.hooks)
         }
     })
@@ -124,14 +167,41 @@ fn first_in_turn(turn: u32, subscribers: usize) -> usize {
 }
 
 /// Publishes and waits in this thread.
+pub(super) fn publish_now<T: Send + Sync + 'static>(
+    hub: &Hub,
+    name: &str,
+    payload: T,
+    form: Form<T>,
+) -> Result<Receipt, PublishError<T>> {
+    publish(hub, name, payload, form, None, Patience::Wait, Deadline::NEVER)
+}
+
+/// Publishes and never waits.
+pub(super) fn try_now<T: Send + Sync + 'static>(
+    hub: &Hub,
+    name: &str,
+    payload: T,
+    form: Form<T>,
+) -> Result<Receipt, PublishError<T>> {
+    publish(hub, name, payload, form, None, Patience::Never, Deadline::NEVER)
+}
+
+/// Publishes, and waits in this thread as far as patience and deadline allow.
+#[inline]
 pub(super) fn publish<T: Send + Sync + 'static>(
     hub: &Hub,
     name: &str,
     payload: T,
-    kind: PayloadKind,
+    form: Form<T>,
+    extras: Option<Box<Extras>>,
+    patience: Patience,
+    deadline: Deadline,
 ) -> Result<Receipt, PublishError<T>> {
-    let receipt = run(hub, name, payload, kind, None, Patience::Wait)?;
-    Ok(if receipt.is_settled() { receipt } else { wait(hub, receipt, Deadline::NEVER) })
+    match run(hub, name, payload, form, extras, patience) {
+        Ok(receipt) if receipt.is_settled() => Ok(receipt),
+        Ok(receipt) => Ok(wait(hub, receipt, deadline)),
+        Err(detour) => detour.wait(deadline),
+    }
 }
 
 /// Waits in this thread for the queues that were full.
@@ -193,12 +263,13 @@ enum State<T> {
     Ready {
         topic: Result<Topic, TopicError>,
         payload: T,
-        kind: PayloadKind,
+        form: Form<T>,
         extras: Option<Box<Extras>>,
         deadline: Deadline,
     },
     Refused(PublishError<T>),
     Waiting(Timed<Waits>),
+    Carried(Timed<Carrying<T>>),
     Done,
 }
 
@@ -207,7 +278,7 @@ impl<T: Send + Sync + 'static> Publish<T> {
         hub: &Arc<Hub>,
         name: &str,
         payload: T,
-        kind: PayloadKind,
+        form: Form<T>,
         extras: Option<Box<Extras>>,
         deadline: Deadline,
     ) -> Self {
@@ -215,7 +286,7 @@ impl<T: Send + Sync + 'static> Publish<T> {
             Some(topic) => Ok(topic),
             None => Topic::new(name),
         };
-        Self { hub: Arc::clone(hub), state: State::Ready { topic, payload, kind, extras, deadline } }
+        Self { hub: Arc::clone(hub), state: State::Ready { topic, payload, form, extras, deadline } }
     }
 
     pub(super) fn refused(hub: Arc<Hub>, error: PublishError<T>) -> Self {
@@ -237,15 +308,20 @@ impl<T: Send + Sync + 'static> Future for Publish<T> {
         }
         loop {
             match std::mem::replace(&mut this.state, State::Done) {
-                State::Ready { topic, payload, kind, extras, deadline } => {
+                State::Ready { topic, payload, form, extras, deadline } => {
                     let topic = match topic {
                         Ok(topic) => topic,
                         Err(error) => return Poll::Ready(Err(PublishError::new(error.into(), payload))),
                     };
-                    let receipt = match run(&this.hub, topic.as_str(), payload, kind, extras, Patience::Wait)
-                    {
+                    let (hub, name) = (&this.hub, topic.as_str());
+                    let receipt = match run(hub, name, payload, form, extras, Patience::Wait) {
                         Ok(receipt) => receipt,
-                        Err(error) => return Poll::Ready(Err(error)),
+                        Err(Detour::Refused(error)) => return Poll::Ready(Err(error)),
+                        Err(Detour::Carried(mut carrying)) => {
+                            carrying.end_by(deadline);
+                            this.state = State::Carried(Timed::new(*carrying, Arc::clone(&hub.timer)));
+                            continue;
+                        }
                     };
                     if receipt.is_settled() {
                         return Poll::Ready(Ok(receipt));
@@ -257,6 +333,13 @@ impl<T: Send + Sync + 'static> Future for Publish<T> {
                     Poll::Ready(receipt) => return Poll::Ready(Ok(receipt)),
                     Poll::Pending => {
                         this.state = State::Waiting(timed);
+                        return Poll::Pending;
+                    }
+                },
+                State::Carried(mut timed) => match Pin::new(&mut timed).poll(cx) {
+                    Poll::Ready(result) => return Poll::Ready(result),
+                    Poll::Pending => {
+                        this.state = State::Carried(timed);
                         return Poll::Pending;
                     }
                 },

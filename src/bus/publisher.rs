@@ -5,10 +5,11 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::batch;
+use super::carry::Detour;
+use super::form::Form;
 use super::publish::{self, Publish};
-use crate::dispatch::{Patience, Receipt, TopicEntry};
+use crate::dispatch::{Patience, Receipt, SubscriberList, TopicEntry};
 use crate::error::PublishError;
-use crate::event::PayloadKind;
 use crate::subscribe::Hub;
 use crate::sync::clock::Deadline;
 use crate::topic::{Topic, TopicError};
@@ -31,14 +32,14 @@ use crate::topic::{Topic, TopicError};
 pub struct Publisher<T> {
     pub(super) hub: Arc<Hub>,
     pub(super) entry: Arc<TopicEntry>,
-    pub(super) kind: PayloadKind,
+    pub(super) form: Form<T>,
     payload: PhantomData<fn(T)>,
 }
 
 impl<T: Send + Sync + 'static> Publisher<T> {
-    pub(super) fn new(hub: Arc<Hub>, topic: &str, kind: PayloadKind) -> Result<Self, TopicError> {
+    pub(super) fn new(hub: Arc<Hub>, topic: &str, form: Form<T>) -> Result<Self, TopicError> {
         let entry = hub.table.pin(&Topic::new(topic)?);
-        Ok(Self { hub, entry, kind, payload: PhantomData })
+        Ok(Self { hub, entry, form, payload: PhantomData })
     }
 
     /// Returns the topic.
@@ -47,13 +48,17 @@ impl<T: Send + Sync + 'static> Publisher<T> {
         &self.entry.topic
     }
 
-    /// Says whether anybody subscribes to the topic now: whether building an event is worth it.
+    /// Says whether anybody subscribes to the topic now, or an engine carries it, of whose other end nobody knows: whether
+    /// building an event is worth it.
     #[must_use]
     pub fn has_subscribers(&self) -> bool {
         let list = self.entry.list.load();
         match self.hub.table.current(&list) {
-            Some(list) => !list.is_empty(),
-            None => !self.hub.table.refreshed(&self.entry).is_empty(),
+            Some(list) => has_subscribers(list),
+            None => {
+                let list = self.hub.table.refreshed(&self.entry);
+                has_subscribers(&list)
+            }
         }
     }
 
@@ -68,8 +73,11 @@ impl<T: Send + Sync + 'static> Publisher<T> {
     /// As there.
     #[inline]
     pub fn publish(&self, payload: T) -> Result<Receipt, PublishError<T>> {
-        let receipt = self.run(payload, Patience::Wait)?;
-        Ok(if receipt.is_settled() { receipt } else { publish::wait(&self.hub, receipt, Deadline::NEVER) })
+        match self.run(payload, Patience::Wait) {
+            Ok(receipt) if receipt.is_settled() => Ok(receipt),
+            Ok(receipt) => Ok(publish::wait(&self.hub, receipt, Deadline::NEVER)),
+            Err(detour) => detour.wait(Deadline::NEVER),
+        }
     }
 
     /// Publishes an event and never waits. See [`EventBus::try_publish`](crate::EventBus::try_publish).
@@ -78,13 +86,13 @@ impl<T: Send + Sync + 'static> Publisher<T> {
     ///
     /// As there.
     pub fn try_publish(&self, payload: T) -> Result<Receipt, PublishError<T>> {
-        self.run(payload, Patience::Never)
+        self.run(payload, Patience::Never).map_err(Detour::refused)
     }
 
     /// Publishes an event when it is awaited. See
     /// [`EventBus::publish_async`](crate::EventBus::publish_async).
     pub fn publish_async(&self, payload: T) -> Publish<T> {
-        Publish::new(&self.hub, self.entry.topic.as_str(), payload, self.kind, None, Deadline::NEVER)
+        Publish::new(&self.hub, self.entry.topic.as_str(), payload, self.form, None, Deadline::NEVER)
     }
 
     /// Publishes events in their order, and adds their receipts up.
@@ -108,21 +116,26 @@ impl<T: Send + Sync + 'static> Publisher<T> {
     }
 
     #[inline]
-    fn run(&self, payload: T, patience: Patience) -> Result<Receipt, PublishError<T>> {
+    fn run(&self, payload: T, patience: Patience) -> Result<Receipt, Detour<T>> {
         if let Err(refusal) = publish::admit(&self.hub, &payload) {
-            return Err(PublishError::new(refusal, payload));
+            return Err(PublishError::new(refusal, payload).into());
         }
         let table = &self.hub.table;
         let list = self.entry.list.load();
         match table.current(&list) {
-            Some(list) => publish::pass(&self.hub, list, payload, self.kind, None, patience),
+            Some(list) => publish::pass(&self.hub, list, payload, self.form, None, patience),
             None => {
                 drop(list);
                 let list = table.refreshed(&self.entry);
-                publish::pass(&self.hub, &list, payload, self.kind, None, patience)
+                publish::pass(&self.hub, &list, payload, self.form, None, patience)
             }
         }
     }
+}
+
+/// Whether somebody may want the events.
+fn has_subscribers(list: &SubscriberList) -> bool {
+    list.is_carried() || !list.detour().unwrap_or(list).is_empty()
 }
 
 // As for the bus itself.
@@ -135,7 +148,7 @@ impl<T> Clone for Publisher<T> {
         Self {
             hub: Arc::clone(&self.hub),
             entry: Arc::clone(&self.entry),
-            kind: self.kind,
+            form: self.form,
             payload: PhantomData,
         }
     }

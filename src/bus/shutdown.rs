@@ -1,7 +1,9 @@
 //! The end of a bus.
 //!
 //! ```text
-//! refuse       publishes and subscriptions fail; topics lead nowhere; publishers that wait for room are told
+//! refuse       publishes and subscriptions fail
+//! engines      stop fetching, and wait for what they have brought; all of them, at once
+//! close        topics lead nowhere; publishers that wait for room are told
 //! drain        what is queued is handled (or discarded, if that was asked for)
 //! deadline     the rest is cancelled, and `Delivery::cancelled` trips
 //! stop         workers and timer stop; what still runs is reported
@@ -14,7 +16,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use super::start::poll_calls;
 use crate::dispatch::{Quiet, Slot};
+use crate::engine::{EngineCall, Transport};
+use crate::error::EngineFailure;
 use crate::event::{DropReason, SubscriptionId};
 use crate::pattern::TopicPattern;
 use crate::subscribe::Hub;
@@ -48,6 +53,9 @@ impl Drop for Handle {
         self.hub.close();
         for slot in self.hub.roster.held() {
             slot.cancel(DropReason::Shutdown);
+        }
+        if let Some(engines) = &self.hub.engines {
+            engines.abandon(THREADS_END);
         }
         stop_threads(&self.hub, Stop::Discard, Deadline::after(THREADS_END));
     }
@@ -94,7 +102,9 @@ pub struct ShutdownReport {
     pub discarded: u64,
     /// The subscriptions that did not come to their end in time.
     pub unfinished: Vec<Unfinished>,
-    /// Worker threads that were still in a handler. They end when it does.
+    /// What the engines said that did not stop in order.
+    pub engines: Vec<EngineFailure>,
+    /// Worker threads, and threads of engines, that were still in a handler. They end when it does.
     pub threads_running: usize,
 }
 
@@ -111,10 +121,21 @@ pub struct Shutdown {
 
 struct Draining {
     hub: Arc<Hub>,
-    quiet: Vec<Quiet>,
-    slots: Vec<Closed>,
+    /// The engines that are still stopping. Subscriptions are open as long as there are any.
+    engines: Vec<(Arc<Transport>, EngineCall<()>)>,
+    engine_failures: Vec<EngineFailure>,
+    /// What is queued is not to be handled.
+    discards: bool,
+    /// The subscriptions, once they are closed.
+    closed: Option<Subscriptions>,
     deadline: Deadline,
     discarded_before: u64,
+}
+
+/// The subscriptions of a bus that is being shut down.
+struct Subscriptions {
+    quiet: Vec<Quiet>,
+    slots: Vec<Closed>,
 }
 
 /// A subscription that was closed.
@@ -128,28 +149,33 @@ struct Closed {
 
 impl Shutdown {
     pub(super) fn new(hub: Arc<Hub>, timeout: Duration) -> Self {
-        hub.close();
-        let held = hub.roster.held();
-        let discarded: Vec<_> = held.iter().map(|slot| slot.discarded()).collect();
-        let discarded_before = hub.roster.ledger().dropped.shutdown;
-        for slot in &held {
-            slot.close(DropReason::Shutdown);
-        }
-        let quiet: Vec<_> = held.iter().map(|slot| Quiet::of(Arc::clone(slot))).collect();
-        let slots = held.into_iter().zip(discarded).zip(&quiet);
-        let slots =
-            slots.map(|((slot, discarded), quiet)| Closed { slot, own: quiet.own(), discarded }).collect();
-        let timer = Arc::clone(&hub.timer);
+        hub.refuse();
         let deadline = Deadline::after(timeout);
-        let draining = Draining { hub, quiet, slots, deadline, discarded_before };
+        let engines = hub.engines.iter().flat_map(|engines| engines.transports());
+        let engines: Vec<_> =
+            engines.map(|transport| (Arc::clone(transport), transport.shutdown(deadline))).collect();
+        let discarded_before = hub.roster.ledger().dropped.shutdown;
+        // Without engines nothing has to be waited for before.
+        let closed = engines.is_empty().then(|| Subscriptions::close(&hub));
+        let timer = Arc::clone(&hub.timer);
+        let (engine_failures, discards) = (Vec::new(), false);
+        let draining =
+            Draining { hub, engines, engine_failures, discards, closed, deadline, discarded_before };
         Self { timed: Timed::new(draining, timer) }
     }
 
     /// Discards what is queued at once instead of letting it be handled; handlers that run are still
     /// waited for.
     pub fn discarding(mut self) -> Self {
-        for Closed { slot, .. } in &self.timed.wait_mut().slots {
-            slot.cancel(DropReason::Shutdown);
+        let draining = self.timed.wait_mut();
+        draining.discards = true;
+        match &draining.closed {
+            Some(closed) => closed.cancel(),
+            None => {
+                for slot in draining.hub.roster.held() {
+                    slot.cancel(DropReason::Shutdown);
+                }
+            }
         }
         self
     }
@@ -166,11 +192,53 @@ impl Shutdown {
     }
 }
 
+impl Subscriptions {
+    /// Closes the table and all subscriptions of a bus.
+    fn close(hub: &Hub) -> Self {
+        hub.close();
+        let held = hub.roster.held();
+        let discarded: Vec<_> = held.iter().map(|slot| slot.discarded()).collect();
+        for slot in &held {
+            slot.close(DropReason::Shutdown);
+        }
+        let quiet: Vec<_> = held.iter().map(|slot| Quiet::of(Arc::clone(slot))).collect();
+        let slots = held.into_iter().zip(discarded).zip(&quiet);
+        let slots =
+            slots.map(|((slot, discarded), quiet)| Closed { slot, own: quiet.own(), discarded }).collect();
+        Self { quiet, slots }
+    }
+
+    fn cancel(&self) {
+        for Closed { slot, .. } in &self.slots {
+            slot.cancel(DropReason::Shutdown);
+        }
+    }
+}
+
 impl Draining {
+    /// Waits for the engines, and then closes the subscriptions.
+    fn poll_engines(&mut self, cx: &mut Context<'_>) -> Poll<&mut Subscriptions> {
+        if self.closed.is_none() {
+            poll_calls(&mut self.engines, &mut self.engine_failures, cx);
+            if !self.engines.is_empty() && !self.deadline.has_passed() {
+                return Poll::Pending;
+            }
+        }
+        let (hub, discards) = (&self.hub, self.discards);
+        Poll::Ready(self.closed.get_or_insert_with(|| {
+            let closed = Subscriptions::close(hub);
+            if discards {
+                closed.cancel();
+            }
+            closed
+        }))
+    }
+
     /// Cancels what is left and stops the threads.
     fn finish(&mut self) -> ShutdownReport {
         let mut unfinished = Vec::new();
-        for Closed { slot, own, .. } in &self.slots {
+        let closed = self.closed.take().unwrap_or_else(|| Subscriptions::close(&self.hub));
+        for Closed { slot, own, .. } in &closed.slots {
             let queued = slot.ledger().queued;
             slot.cancel(DropReason::Shutdown);
             let running = slot.ledger().running.saturating_sub(*own);
@@ -187,15 +255,18 @@ impl Draining {
         let in_time = unfinished.is_empty();
         // Thrown away at once because that was asked for, or by somebody else meanwhile: another shutdown, or who
         // cancelled a subscription.
-        let complete = in_time && self.slots.iter().all(|closed| closed.slot.discarded() == closed.discarded);
+        let complete =
+            in_time && closed.slots.iter().all(|closed| closed.slot.discarded() == closed.discarded);
         // After a complete drain what is still scheduled has nothing to do, and does it quickly.
         let how = if in_time { Stop::Drain } else { Stop::Discard };
-        let threads_running = stop_threads(&self.hub, how, Deadline::after(THREADS_END));
+        let engines_running = self.hub.engines.as_ref().map_or(0, |engines| engines.close(THREADS_END));
+        let workers_running = stop_threads(&self.hub, how, Deadline::after(THREADS_END));
         ShutdownReport {
             complete,
             discarded: self.hub.roster.ledger().dropped.shutdown - self.discarded_before,
             unfinished,
-            threads_running,
+            engines: std::mem::take(&mut self.engine_failures),
+            threads_running: workers_running + engines_running,
         }
     }
 }
@@ -204,8 +275,9 @@ impl Wait for Draining {
     type Output = ShutdownReport;
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ShutdownReport> {
-        self.quiet.retain_mut(|quiet| quiet.poll(cx).is_pending());
-        if self.quiet.is_empty() || self.deadline.has_passed() {
+        let Poll::Ready(closed) = self.poll_engines(cx) else { return Poll::Pending };
+        closed.quiet.retain_mut(|quiet| quiet.poll(cx).is_pending());
+        if closed.quiet.is_empty() || self.deadline.has_passed() {
             return Poll::Ready(self.finish());
         }
         Poll::Pending
@@ -232,6 +304,6 @@ impl fmt::Debug for Shutdown {
 
 impl fmt::Debug for Draining {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Draining").field("subscriptions", &self.quiet.len()).finish_non_exhaustive()
+        f.debug_struct("Draining").field("engines", &self.engines.len()).finish_non_exhaustive()
     }
 }

@@ -37,6 +37,7 @@ impl Slot {
         self.tell_consumer_closed();
         if first && let Some(table) = self.table.upgrade() {
             table.remove(self);
+            table.leave(self);
         }
         first
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::carriers::Carriage;
 use super::chunks::{Chunks, Summary};
 use super::slot::Slot;
 use super::spec::Group;
@@ -23,6 +24,20 @@ impl Target {
     pub(super) fn next_turn(&self) -> usize {
         // Relaxed: turns need not be in step with anything.
         self.group.turn.fetch_add(1, Ordering::Relaxed) as usize % self.members.len()
+    }
+
+    /// The group's name.
+    pub(super) fn name(&self) -> &str {
+        &self.group.name
+    }
+
+    pub(super) fn members(&self) -> &[Arc<Slot>] {
+        &self.members
+    }
+
+    /// The group with only these of its members.
+    pub(super) fn of_members(&self, members: Vec<Arc<Slot>>) -> Self {
+        Self { group: Arc::clone(&self.group), members: members.into() }
     }
 
     pub(super) fn members_from(&self, first: usize) -> impl Iterator<Item = &Arc<Slot>> {
@@ -70,41 +85,85 @@ pub(crate) struct SubscriberList {
     timed: bool,
     groups: bool,
     inline_groups: bool,
+    /// By which engine the events go. With another one than the bus's own memory engine the five above are false, so that a
+    /// publish call which goes by that one is not asked for more.
+    carriage: Carriage,
     /// Published to since the last sweep: the entry stays when room is made.
     used: AtomicBool,
     /// All that are in no group.
     pub(super) chunks: Chunks,
     pub(super) targets: Box<[Target]>,
+    /// The list as publish calls see it that go by another memory engine than the first.
+    detour: Option<Box<Self>>,
 }
 
 impl SubscriberList {
     /// A list of plain subscriptions and groups.
-    pub(super) fn of(generation: u64, topic: Topic, chunks: Chunks, targets: Box<[Target]>) -> Self {
-        let Summary { queues, inline, timed, .. } = chunks.summary();
+    pub(super) fn of(
+        generation: u64,
+        topic: Topic,
+        carriage: Carriage,
+        chunks: Chunks,
+        targets: Box<[Target]>,
+    ) -> Self {
         let name = SmallVec::from_slice(topic.as_str().as_bytes());
-        let (groups, inline_groups) = about_groups(&targets);
-        let used = AtomicBool::new(true);
-        let generation = AtomicU64::new(generation);
-        Self { name, generation, topic, queues, inline, timed, groups, inline_groups, used, chunks, targets }
+        Self::routed_by(carriage, name, generation, topic, true, chunks, targets)
     }
 
     /// This list with other subscribers.
     fn changed(&self, chunks: Chunks, targets: Box<[Target]>) -> Self {
-        let Summary { queues, inline, timed, .. } = chunks.summary();
-        let (groups, inline_groups) = about_groups(&targets);
+        let name = SmallVec::from_slice(&self.name);
+        // Relaxed: a hint for the sweep.
+        let used = self.used.load(Ordering::Relaxed);
+        Self::routed_by(self.carriage, name, self.generation(), self.topic.clone(), used, chunks, targets)
+    }
+
+    fn routed_by(
+        carriage: Carriage,
+        name: SmallVec<[u8; 24]>,
+        generation: u64,
+        topic: Topic,
+        used: bool,
+        chunks: Chunks,
+        targets: Box<[Target]>,
+    ) -> Self {
+        let elsewhere = carriage != Carriage::default();
+        let detour = (elsewhere && !carriage.carried).then(|| {
+            // The same with what a publish call asks for, and with the engine's number.
+            let (name, topic, chunks) = (name.clone(), topic.clone(), chunks.clone());
+            let flags = Flags::of(&chunks, &targets);
+            Box::new(Self::with(flags, carriage, name, generation, topic, used, chunks, targets.clone()))
+        });
+        let flags = if elsewhere { Flags::default() } else { Flags::of(&chunks, &targets) };
+        Self { detour, ..Self::with(flags, carriage, name, generation, topic, used, chunks, targets) }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "all fields")]
+    fn with(
+        flags: Flags,
+        carriage: Carriage,
+        name: SmallVec<[u8; 24]>,
+        generation: u64,
+        topic: Topic,
+        used: bool,
+        chunks: Chunks,
+        targets: Box<[Target]>,
+    ) -> Self {
+        let Flags { queues, inline, timed, groups, inline_groups } = flags;
         Self {
-            name: SmallVec::from_slice(&self.name),
-            generation: AtomicU64::new(self.generation()),
-            topic: self.topic.clone(),
+            name,
+            generation: AtomicU64::new(generation),
+            topic,
             queues,
             inline,
             timed,
             groups,
             inline_groups,
-            // Relaxed: a hint for the sweep.
-            used: AtomicBool::new(self.used.load(Ordering::Relaxed)),
+            carriage,
+            used: AtomicBool::new(used),
             chunks,
             targets,
+            detour: None,
         }
     }
 
@@ -161,9 +220,34 @@ impl SubscriberList {
         Some(self.changed(self.chunks.clone(), targets.into()))
     }
 
+    /// Says that a publish call has nobody to offer an event to: nobody subscribes, or another
+    /// [carries](Self::is_carried) it.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         !(self.queues | self.inline | self.groups)
+    }
+
+    /// Says whether the events of the topic go by another engine than the bus's own memory engine.
+    #[inline]
+    pub(crate) fn is_routed(&self) -> bool {
+        self.carriage != Carriage::default()
+    }
+
+    /// Says whether an engine takes the events of the topic out of the publish call.
+    #[inline]
+    pub(crate) fn is_carried(&self) -> bool {
+        self.carriage.carried
+    }
+
+    /// The list to go past if another memory engine than the first has the topic.
+    pub(crate) fn detour(&self) -> Option<&Self> {
+        self.detour.as_deref()
+    }
+
+    /// The number of the engine by which the events of the topic go.
+    #[inline]
+    pub(crate) fn engine(&self) -> u8 {
+        self.carriage.engine
     }
 
     /// Says whether some subscriber that is in no group has a queue.
@@ -212,6 +296,16 @@ impl SubscriberList {
         if self.is_of_queues() { self.chunks.last() } else { None }
     }
 
+    /// Every slot that is in no group, carried or not.
+    pub(super) fn plain(&self) -> impl Iterator<Item = &Arc<Slot>> {
+        self.chunks.iter()
+    }
+
+    /// All groups, carried or not.
+    pub(super) fn all_groups(&self) -> &[Target] {
+        &self.targets
+    }
+
     /// Every slot, those of groups included.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Slot>> {
         self.chunks.iter().chain(self.targets.iter().flat_map(|target| target.members.iter()))
@@ -233,6 +327,24 @@ impl SubscriberList {
             Some(view) => visit(Part::Seen(view)),
             None => slots.get().iter().for_each(|slot| visit(Part::Judged(slot))),
         });
+    }
+}
+
+/// What a publish call asks of a list first.
+#[derive(Clone, Copy, Default)]
+struct Flags {
+    queues: bool,
+    inline: bool,
+    timed: bool,
+    groups: bool,
+    inline_groups: bool,
+}
+
+impl Flags {
+    fn of(chunks: &Chunks, targets: &[Target]) -> Self {
+        let Summary { queues, inline, timed, .. } = chunks.summary();
+        let (groups, inline_groups) = about_groups(targets);
+        Self { queues, inline, timed, groups, inline_groups }
     }
 }
 

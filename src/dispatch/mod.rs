@@ -13,11 +13,14 @@
 //! | `rounds.rs`, `homes.rs` | the inline handlers of a chunk, counted together; by which threads |
 //! | `frames.rs`, `scope.rs` | which inline handlers run where; which lanes this thread is in |
 
+mod arrive;
 mod batch;
 mod buckets;
+mod carriers;
 mod chunks;
 mod close;
 mod deadlock;
+mod engine_tally;
 mod frames;
 mod homes;
 mod index;
@@ -42,8 +45,13 @@ mod tally;
 mod views;
 mod wait;
 
+pub use arrive::Scope;
+pub(crate) use arrive::{Arriving, arrive};
 pub(crate) use batch::{EventRun, LONGEST_RUN, Rest, pass_run};
+pub(crate) use carriers::{Carriage, Carriers, MAX_ENGINES};
+pub use carriers::{EngineState, Position};
 pub(crate) use close::Quiet;
+pub(crate) use engine_tally::{EngineTally, Figure};
 pub(crate) use frames::{MAX_DEPTH, Nested, Stage};
 #[cfg(fuzzing)]
 pub(crate) use index::PatternIndex;
@@ -54,13 +62,13 @@ pub(crate) use observer::{Hooks, Timing};
 pub(crate) use offer::Inline;
 pub(crate) use pass::{Patience, pass};
 pub(crate) use passing::Passing;
-pub use receipt::{NotDelivered, Problem, Receipt};
+pub use receipt::{Accepted, NotDelivered, Problem, Receipt};
 pub(crate) use roster::Roster;
 pub(crate) use rounds::Attendance;
 pub(crate) use scope::{Occupied, Running};
 pub(crate) use slot::{Consumer, Handle, InlineHandler, Sink, Slot, SlotParts};
 pub use spec::{DeliveryMode, SubscriptionKind};
-pub(crate) use spec::{Filter, Spec};
+pub(crate) use spec::{Filter, Spec, Wanted};
 pub(crate) use table::{TopicEntry, TopicTable};
 pub(crate) use take::Next;
 pub use tally::{Dropped, Ledger};

@@ -6,10 +6,14 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::carriers::EngineState;
+use super::engine_tally::{EngineTally, Figure};
 use super::passing::Passing;
+use super::receipt::Receipt;
 use super::slot::Slot;
+use crate::envelope::DecodeError;
 use crate::error::HandlerError;
-use crate::event::{CompletionPanicked, Head, SubscriptionId};
+use crate::event::{CompletionPanicked, DropReason, Head, SubscriptionId};
 use crate::guard::guarded;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::clock::{self, Instant};
@@ -29,6 +33,11 @@ pub trait Observer: Send + Sync + 'static {
     /// A subscription was put into quarantine after so many panics in a row.
     fn quarantined(&self, subscription: SubscriptionId, panics: u32) {
         let _ = (subscription, panics);
+    }
+
+    /// An engine's state has changed.
+    fn engine_state(&self, engine: &str, state: EngineState) {
+        let _ = (engine, state);
     }
 
     /// Something that people should know, in words: an event of an unexpected type, a filter that
@@ -81,6 +90,8 @@ pub(crate) struct Hooks {
     pub(crate) observer: Option<Arc<dyn Observer>>,
     /// So many panics in a row put a subscription into quarantine.
     pub(crate) quarantine_after: Option<NonZeroU32>,
+    /// The accounts of the engines but the first.
+    tallies: Box<[EngineTally]>,
     /// Messages that were due for standard error.
     printed: AtomicU64,
 }
@@ -89,8 +100,55 @@ pub(crate) struct Hooks {
 const PRINTED_IN_FULL: u64 = 8;
 
 impl Hooks {
-    pub(crate) fn new(observer: Option<Arc<dyn Observer>>, quarantine_after: Option<NonZeroU32>) -> Self {
-        Self { observer, quarantine_after, printed: AtomicU64::new(0) }
+    /// `engines` is how many the bus has.
+    pub(crate) fn new(
+        observer: Option<Arc<dyn Observer>>,
+        quarantine_after: Option<NonZeroU32>,
+        engines: usize,
+    ) -> Self {
+        let tallies = (1..engines).map(|_| EngineTally::new()).collect();
+        Self { observer, quarantine_after, tallies, printed: AtomicU64::new(0) }
+    }
+
+    /// The account of an engine, unless it is the first.
+    #[inline]
+    pub(crate) fn tally(&self, engine: u8) -> Option<&EngineTally> {
+        self.tallies.get(usize::from(engine).checked_sub(1)?)
+    }
+
+    /// Counts what a pass by an engine has come to so far, unless that is the first.
+    pub(crate) fn passed_on(&self, engine: u8, receipt: &Receipt) {
+        if let Some(tally) = self.tally(engine) {
+            tally.passed(receipt);
+        }
+    }
+
+    /// Counts for an engine other than the first.
+    #[cold]
+    pub(super) fn count(&self, engine: u8, figure: Figure) {
+        if let Some(tally) = self.tally(engine) {
+            tally.add(figure, 1);
+        }
+    }
+
+    /// Counts an accepted event that has come to its end, if another engine than the first brought it.
+    #[inline(always)]
+    pub(super) fn ended_on(&self, event: &Head, failed: bool) {
+        let engine = event.engine();
+        if engine != 0 {
+            self.count(engine, Figure::Delivered);
+            if failed {
+                self.count(engine, Figure::Failed);
+            }
+        }
+    }
+
+    /// Counts an accepted event that no handler gets, likewise.
+    pub(super) fn dropped_on(&self, event: &Head, reason: DropReason) {
+        let engine = event.engine();
+        if engine != 0 {
+            self.count(engine, Figure::Dropped(reason));
+        }
     }
 
     /// Says whether somebody wants to hear of every handler's end: an observer, or the quarantine.
@@ -125,6 +183,17 @@ impl Hooks {
         }
     }
 
+    /// An engine says how it is doing. Without an observer only what is wrong is printed.
+    pub(crate) fn engine_state(&self, engine: &str, state: EngineState) {
+        match &self.observer {
+            Some(observer) => Self::guarded(|| observer.engine_state(engine, state)),
+            None if state == EngineState::Degraded => {
+                self.print(|| format!("engine \"{engine}\" is {state}"));
+            }
+            None => {}
+        }
+    }
+
     pub(super) fn mismatch(&self, slot: &Slot, event: &Passing<'_>, wanted: &str) {
         self.warn(|| {
             format!(
@@ -133,6 +202,12 @@ impl Hooks {
                 event.payload_type_name(),
                 event.head().topic(),
             )
+        });
+    }
+
+    pub(super) fn undecodable(&self, slot: &Slot, topic: &Topic, error: &DecodeError) {
+        self.warn(|| {
+            format!("{} cannot decode an event on \"{topic}\", the first such: {error}", Named(slot))
         });
     }
 

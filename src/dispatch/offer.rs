@@ -116,6 +116,7 @@ impl Slot {
         loop {
             if let Some(oldest) = inlet.discard() {
                 self.ended.drop(DropReason::Oldest);
+                self.hooks.dropped_on(oldest.head(), DropReason::Oldest);
                 if let Some(completion) = oldest.head().completion() {
                     self.hooks.completed(completion.settle(Settled::Dropped(self.id, DropReason::Oldest)));
                 }

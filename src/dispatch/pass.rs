@@ -132,6 +132,16 @@ impl<'a> Pass<'a> {
         Self { event, patience, nested: None, receipt: Receipt::default(), began: None }
     }
 
+    /// The pass of an event whose type only who made it knows, with what has become of it so far.
+    pub(super) fn of(
+        event: Passing<'a>,
+        patience: Patience,
+        nested: Option<&'a Nested>,
+        receipt: Receipt,
+    ) -> Self {
+        Self { event, patience, nested, receipt, began: None }
+    }
+
     /// What has become of the event so far.
     pub(super) fn into_receipt(self) -> Receipt {
         self.receipt

@@ -6,7 +6,8 @@ use std::cell::OnceCell;
 use crate::event::{AnyEvent, Completion, Event, Head};
 
 /// An event of a known type, seen without it. The dispatcher is compiled once, not once per type.
-trait Source {
+pub(crate) trait Source: Send + Sync {
+    fn head(&self) -> &Head;
     /// The `Event<T>`, to downcast to: a typed inline handler borrows it.
     fn typed(&self) -> &dyn Any;
     fn payload_type_name(&self) -> &'static str;
@@ -15,6 +16,10 @@ trait Source {
 }
 
 impl<T: Send + Sync + 'static> Source for Event<T> {
+    fn head(&self) -> &Head {
+        self.head()
+    }
+
     fn typed(&self) -> &dyn Any {
         self
     }
@@ -40,6 +45,11 @@ impl<'a> Passing<'a> {
     #[inline]
     pub(crate) fn new<T: Send + Sync + 'static>(event: &'a Event<T>) -> Self {
         Self { source: event, head: event.head(), any: OnceCell::new() }
+    }
+
+    /// The same, of an event whose type only who made it knows.
+    pub(crate) fn of(source: &'a dyn Source) -> Self {
+        Self { source, head: source.head(), any: OnceCell::new() }
     }
 
     #[inline]

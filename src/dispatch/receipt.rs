@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::Arc;
 
+use super::carriers::Position;
 use super::tally::Dropped;
 use super::wait::{PutAside, Waiting};
 use crate::error::HandlerError;
@@ -33,8 +35,19 @@ struct More {
     /// Counts that did not fit into 16 bits, by lane.
     wide: [u32; 4],
     problems: Vec<Problem>,
+    accepted: Option<Accepted>,
     /// The queues that were full and are still to be waited for. Empty in the hands of users.
     aside: PutAside,
+}
+
+/// What an engine says of an event that it carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Accepted {
+    /// The engine's name.
+    pub engine: Arc<str>,
+    /// Where the event stands.
+    pub position: Position,
 }
 
 /// The lanes of [`Counts`].
@@ -109,6 +122,19 @@ impl fmt::Display for Problem {
 }
 
 impl Receipt {
+    /// The receipt of an event that an engine has taken.
+    pub(crate) fn accepted_by(accepted: Accepted) -> Self {
+        let more = More { accepted: Some(accepted), ..More::default() };
+        Self { counts: Counts::default(), more: Some(Box::new(more)) }
+    }
+
+    /// Which engine has taken the event, and where it stands there; `None` if it went straight to the subscriptions.
+    /// Then the counts tell of them; of an event that an engine carries they are zero, for it has yet to arrive.
+    #[must_use]
+    pub fn accepted(&self) -> Option<&Accepted> {
+        self.more.as_ref()?.accepted.as_ref()
+    }
+
     /// Subscriptions whose pattern matches the topic, a group counted once: those that were offered
     /// the event, and those that filtered or skipped it.
     #[must_use]
@@ -257,6 +283,10 @@ impl Receipt {
                 *mine = mine.saturating_add(theirs);
             }
             mine.problems.append(&mut theirs.problems);
+            if theirs.accepted.is_some() {
+                // The last one tells how far the engine has come.
+                mine.accepted = theirs.accepted.take();
+            }
         }
     }
 }
@@ -277,6 +307,7 @@ impl fmt::Debug for Receipt {
             .field("filtered", &self.filtered())
             .field("skipped", &self.skipped())
             .field("problems", &self.problems())
+            .field("accepted", &self.accepted())
             .finish()
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use event_listener::Event as Listeners;
 
+use super::carriers::MAX_ENGINES;
 use super::frames::{self, Stage};
 use super::inlet::Inlet;
 use super::observer::Hooks;
@@ -23,11 +24,13 @@ use super::spec::{DeliveryMode, Spec, SubscriptionKind};
 use super::stripe::Stripes;
 use super::table::TopicTable;
 use super::tally::{Ended, Ledger, Refused, Sinks};
+use crate::envelope::DecodeError;
 use crate::error::HandlerError;
 use crate::event::SubscriptionId;
 use crate::queue::Gate;
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::sync::{clock, fence};
+use crate::topic::Topic;
 
 /// A handler that runs in the publisher's thread.
 pub(crate) trait InlineHandler: Send + Sync {
@@ -58,6 +61,9 @@ pub(crate) trait Consumer: Send + Sync {
     /// Nobody will run this consumer again: pending handlers are dropped and counted as failed.
     fn abandon(&self) {}
 }
+
+/// In the word of the engines: the subscription has ended.
+const ENDED: u64 = 1 << MAX_ENGINES;
 
 /// Where the events go.
 pub(crate) enum Sink {
@@ -132,6 +138,8 @@ pub(crate) struct Slot {
     pub(super) listed: AtomicU64,
     /// and the hash of the topic whose list it entered last.
     pub(super) last_listed: AtomicU64,
+    /// The engines that it has joined, or is about to, each a bit; and [`ENDED`].
+    engines: AtomicU64,
 }
 
 /// What a new slot is made of beside its [`Spec`].
@@ -175,6 +183,7 @@ impl Slot {
                 tripped: Listeners::new(),
                 listed: AtomicU64::new(0),
                 last_listed: AtomicU64::new(0),
+                engines: AtomicU64::new(0),
                 spec,
                 sink,
                 consumer,
@@ -189,6 +198,50 @@ impl Slot {
         }
         roster.enter(&slot);
         slot
+    }
+
+    /// Says whether nothing that travels is of the type that it asks for.
+    pub(crate) fn stays_local(&self) -> bool {
+        self.spec.wants.is_some_and(|wanted| wanted.decode.is_none())
+    }
+
+    /// Notes that it is about to join an engine. False if it has ended: then it must not.
+    pub(crate) fn join(&self, engine: u8) -> bool {
+        // AcqRel, and so below: read-modify-writes of one word. Of who joins and who ends the subscription, the later
+        // one sees the other.
+        self.engines.fetch_or(1 << engine, Ordering::AcqRel) & ENDED == 0
+    }
+
+    /// It has not joined after all.
+    pub(crate) fn unjoin(&self, engine: u8) {
+        self.engines.fetch_and(!(1 << engine), Ordering::AcqRel);
+    }
+
+    /// Says, after it has joined, whether it ended meanwhile: then it has to leave again, for who ended it may have
+    /// told the engine too early.
+    pub(crate) fn ended_meanwhile(&self) -> bool {
+        self.engines.fetch_or(0, Ordering::AcqRel) & ENDED != 0
+    }
+
+    /// It has ended: returns the engines that it has joined, or is about to, each a bit.
+    pub(super) fn end_joining(&self) -> u64 {
+        self.engines.fetch_or(ENDED, Ordering::AcqRel) & !ENDED
+    }
+
+    /// Says whether it has joined an engine, or is about to.
+    pub(crate) fn has_joined(&self, engine: u8) -> bool {
+        // Acquire: with what was done before it joined.
+        self.engines.load(Ordering::Acquire) & (1 << engine) != 0
+    }
+
+    /// Counts an event of a broker that it cannot decode, and warns at the first one.
+    #[cold]
+    pub(super) fn skip_undecodable(&self, topic: &Topic, error: &DecodeError) {
+        self.stripes.mine().count_skipped();
+        // Relaxed: at worst two threads warn.
+        if self.warned.swap(1, Ordering::Relaxed) == 0 {
+            self.hooks.undecodable(self, topic, error);
+        }
     }
 
     /// Names this subscription across buses.
@@ -304,10 +357,10 @@ impl Slot {
     pub(super) fn skip(&self, event: &Passing<'_>) {
         self.stripes.mine().count_skipped();
         // Relaxed: at worst two threads warn.
-        if let Some((_, wanted)) = self.spec.wants
+        if let Some(wanted) = self.spec.wants
             && self.warned.swap(1, Ordering::Relaxed) == 0
         {
-            self.hooks.mismatch(self, event, wanted);
+            self.hooks.mismatch(self, event, wanted.name());
         }
     }
 

@@ -1,12 +1,16 @@
 //! What a subscription was asked to be.
 
-use std::any::TypeId;
+use std::any::{TypeId, type_name};
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::passing::Passing;
+use serde::de::DeserializeOwned;
+
+use super::passing::{Passing, Source};
+use crate::envelope::{DecodeError, Encoded};
+use crate::event::{Event, Head, Raw};
 use crate::pattern::TopicPattern;
 use crate::sync::atomic::AtomicU32;
 
@@ -60,6 +64,58 @@ impl fmt::Display for SubscriptionKind {
     }
 }
 
+/// Makes an event of what a broker brought.
+pub(crate) type Decode = fn(&Encoded, Head) -> Result<Box<dyn Source>, DecodeError>;
+
+/// The payload type that a subscription wants, and how an event that a broker brings comes to be of it.
+pub(crate) struct Wanted {
+    // Functions, for a type's name is not yet a constant.
+    id: fn() -> TypeId,
+    name: fn() -> &'static str,
+    /// `None`: values of that type do not travel.
+    pub(crate) decode: Option<Decode>,
+}
+
+impl Wanted {
+    /// A type whose values travel as serde's data model.
+    pub(crate) fn decoded<T: DeserializeOwned + Send + Sync + 'static>() -> &'static Self {
+        const { &Self { id: TypeId::of::<T>, name: type_name::<T>, decode: Some(decoded::<T>) } }
+    }
+
+    /// A type whose values stay in the process.
+    pub(crate) fn local<T: 'static>() -> &'static Self {
+        const { &Self { id: TypeId::of::<T>, name: type_name::<T>, decode: None } }
+    }
+
+    /// Bytes as they are.
+    pub(crate) fn raw() -> &'static Self {
+        const { &Self { id: TypeId::of::<Raw>, name: type_name::<Raw>, decode: Some(raw) } }
+    }
+
+    pub(crate) fn id(&self) -> TypeId {
+        (self.id)()
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        (self.name)()
+    }
+}
+
+/// The deepest nesting of a payload that is decoded.
+const MAX_DEPTH: usize = 64;
+
+fn decoded<T: DeserializeOwned + Send + Sync + 'static>(
+    payload: &Encoded,
+    head: Head,
+) -> Result<Box<dyn Source>, DecodeError> {
+    Ok(Box::new(Event::allocate(head, payload.decode::<T>(MAX_DEPTH)?)))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "one of the functions that decode")]
+fn raw(payload: &Encoded, head: Head) -> Result<Box<dyn Source>, DecodeError> {
+    Ok(Box::new(Event::allocate(head, Raw::from(payload.bytes().clone()))))
+}
+
 /// A predicate over the event, of the type that its subscription asked for.
 pub(crate) trait Filter: Send + Sync {
     /// Whether it admits the event; nothing if that is of another type.
@@ -81,8 +137,8 @@ pub(crate) struct Spec {
     pub(crate) mode: DeliveryMode,
     pub(crate) capacity: usize,
     pub(crate) concurrency: usize,
-    /// The payload type that it wants, and its name; `None` takes any.
-    pub(crate) wants: Option<(TypeId, &'static str)>,
+    /// The payload type that it wants; `None` takes any.
+    pub(crate) wants: Option<&'static Wanted>,
     pub(crate) filter: Option<Box<dyn Filter>>,
     pub(crate) group: Option<Arc<Group>>,
     /// How many events it takes before it ends; `u64::MAX` for no limit.

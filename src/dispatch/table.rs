@@ -21,6 +21,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::buckets::{Bucket, Buckets, Place};
+use super::carriers::{Carriage, Carriers};
 use super::chunks::Chunks;
 use super::index::PatternIndex;
 use super::list::SubscriberList;
@@ -83,6 +84,8 @@ pub(crate) struct TopicTable {
     cap: usize,
     /// How often an entry was wanted and there was no room.
     refusals: AtomicU64,
+    /// The engines, if there are others than the memory engine.
+    carriers: Option<Arc<dyn Carriers>>,
 }
 
 #[derive(Debug, Default)]
@@ -150,7 +153,7 @@ struct Garbage {
 }
 
 impl TopicTable {
-    pub(crate) fn new(cap: usize) -> Self {
+    pub(crate) fn new(cap: usize, carriers: Option<Arc<dyn Carriers>>) -> Self {
         Self {
             hasher: hash_keys(),
             buckets: Buckets::new(),
@@ -159,7 +162,33 @@ impl TopicTable {
             writer: Mutex::new(Writer::default()),
             cap,
             refusals: AtomicU64::new(0),
+            carriers,
         }
+    }
+
+    /// By which engine the events of a topic go now. Under the writer lock.
+    fn carriage(&self, topic: &str) -> Carriage {
+        self.carriers.as_ref().map_or_else(Carriage::default, |carriers| carriers.route(topic))
+    }
+
+    /// A subscription has ended: it leaves the engines that it has joined.
+    pub(super) fn leave(&self, slot: &Slot) {
+        if let Some(carriers) = &self.carriers {
+            let joined = slot.end_joining();
+            if joined != 0 {
+                carriers.left(slot.id, joined);
+            }
+        }
+    }
+
+    /// The routing rules have changed: every topic is resolved anew before it is published to again.
+    pub(crate) fn reroute(&self) {
+        let mut garbage = Garbage::default();
+        let mut writer = self.writer.lock();
+        // Who looks for what a list lacks finds that too much has happened.
+        garbage.slots.extend(writer.recent.drain(..).flatten());
+        // Release: with the rules.
+        self.generation.fetch_add(1, Ordering::Release);
     }
 
     #[inline]

@@ -99,6 +99,7 @@ impl Slot {
     fn discard(&self, event: &Head) {
         let reason = self.reason();
         self.ended.drop(reason);
+        self.hooks.dropped_on(event, reason);
         if let Some(completion) = event.completion() {
             self.hooks.completed(completion.settle(Settled::Dropped(self.id, reason)));
         }
@@ -132,6 +133,7 @@ impl Slot {
     #[inline(always)]
     pub(crate) fn handed_over(self: &Arc<Self>, event: &Head) {
         self.ended.deliver(false, self.exclusive);
+        self.hooks.ended_on(event, false);
         if self.watched {
             self.conclude_slow(event, &Timing::start(self), None);
         }
@@ -144,6 +146,7 @@ impl Slot {
     #[inline(always)]
     pub(crate) fn finish(self: &Arc<Self>, event: &Head, timing: &Timing, result: Result<(), HandlerError>) {
         self.ended.deliver(result.is_err(), self.exclusive);
+        self.hooks.ended_on(event, result.is_err());
         self.conclude(event, timing, result.as_ref().err());
         if let Err(error) = result {
             drop_guarded(error);

@@ -14,6 +14,7 @@ use std::task::{Context, Poll};
 use event_listener::EventListener;
 
 use super::deadlock::Place;
+use super::engine_tally::Figure;
 use super::receipt::{Count, Receipt};
 use super::slot::Slot;
 use super::spec::{DeliveryMode, SubscriptionKind};
@@ -58,9 +59,13 @@ impl Waiting {
 
     fn poll(&mut self, cx: &mut Context<'_>, receipt: &mut Receipt) -> Poll<()> {
         while let Some(event) = self.event.take() {
+            let engine = event.head().engine();
             match self.slot.offer_kept(event) {
                 Ok(()) => {
                     receipt.count(Count::Queued);
+                    if engine != 0 {
+                        self.slot.hooks.count(engine, Figure::Offered);
+                    }
                     break;
                 }
                 Err(Refused::Closed(event)) => {
@@ -95,6 +100,10 @@ impl Waiting {
 
     fn refuse(&self, event: AnyEvent, reason: DropReason, receipt: &mut Receipt) {
         self.slot.refuse(event.head(), reason);
+        if event.head().engine() != 0 {
+            self.slot.hooks.count(event.head().engine(), Figure::Offered);
+            self.slot.hooks.dropped_on(event.head(), reason);
+        }
         receipt.drop_one(self.slot.id, reason);
         drop_guarded(event);
     }

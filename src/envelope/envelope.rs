@@ -15,6 +15,8 @@ use crate::topic::Topic;
 /// `Debug` prints neither the payload nor the key nor the values of the metadata.
 ///
 /// ```
+/// # #[cfg(feature = "cloudevents")]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use trolleybus::envelope::{Codec, Encoded, Envelope};
 /// use trolleybus::topic;
 ///
@@ -25,7 +27,9 @@ use crate::topic::Topic;
 /// let received = codec.decode(message)?;
 /// assert_eq!(received, sent);
 /// assert_eq!(received.payload().decode::<String>(64)?, "ann");
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok(()) }
+/// # #[cfg(not(feature = "cloudevents"))]
+/// # fn main() {}
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Envelope {

@@ -45,6 +45,12 @@ pub enum EncodeError {
     /// The event's time is not in the years 0 to 9999, which are all that RFC 3339 can tell.
     #[error("the event's time is outside of the years 0 to 9999")]
     Time,
+    /// The payload is a value, and the crate was built without the feature `json`.
+    #[error("values do not travel: the crate was built without the feature `json`")]
+    NoJson,
+    /// The payload's own code panicked when it was serialised.
+    #[error("the payload panicked when it was serialised")]
+    Panicked,
     /// The payload's own code refused to be serialised, or it is something that JSON cannot hold.
     #[error("the payload could not be turned into JSON")]
     Serialize,
@@ -142,6 +148,15 @@ pub enum DecodeError {
     /// The `data_base64` of an event is not Base64.
     #[error("data_base64 is not Base64")]
     PayloadNotBase64,
+    /// A value was asked for, and the crate was built without the feature `json`.
+    #[error("values do not travel: the crate was built without the feature `json`")]
+    NoJson,
+    /// The type's own code panicked when it was deserialised.
+    #[error("the type panicked when it was deserialised")]
+    Panicked,
+    /// A value was asked for of a type whose values stay in the process.
+    #[error("values of the type stay in the process")]
+    StaysLocal,
     /// The event has no payload, and one was asked for.
     #[error("the event has no payload")]
     NoPayload,
@@ -158,6 +173,7 @@ pub enum DecodeError {
     },
 }
 
+#[cfg(feature = "cloudevents")]
 impl DecodeError {
     /// Says what is wrong with an attribute.
     pub(super) fn attribute(name: &str, problem: AttributeProblem) -> Self {
@@ -171,6 +187,7 @@ impl DecodeError {
 }
 
 /// Cuts a name to what a message may hold: a stranger may have sent a megabyte.
+#[cfg(feature = "cloudevents")]
 fn shown(name: &str) -> Box<str> {
     const MOST: usize = 64;
     let end = (0..=MOST.min(name.len())).rev().find(|&at| name.is_char_boundary(at)).unwrap_or(0);
@@ -213,7 +230,7 @@ pub enum AttributeProblem {
     Malformed,
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, feature = "cloudevents", not(loom)))]
 mod tests {
     use super::*;
 

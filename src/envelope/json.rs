@@ -8,37 +8,6 @@ use serde_json::value::RawValue;
 
 use super::error::{AttributeProblem, DecodeError};
 
-/// Says whether brackets and braces are nested at most so deep.
-///
-/// A scan of the bytes that skips texts. It takes anything: whether it is JSON is found out later, by a parser
-/// that may then recurse.
-pub(super) fn is_within_depth(text: &[u8], limit: usize) -> bool {
-    let mut depth = 0_usize;
-    let mut bytes = text.iter();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'[' | b'{' => {
-                depth += 1;
-                if depth > limit {
-                    return false;
-                }
-            }
-            b']' | b'}' => depth = depth.saturating_sub(1),
-            b'"' => {
-                while let Some(byte) = bytes.next() {
-                    match byte {
-                        b'"' => break,
-                        b'\\' => _ = bytes.next(),
-                        _ => {}
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-    true
-}
-
 /// Returns the bytes as text if they are one JSON value with nothing around it, not even white space.
 pub(super) fn value(bytes: &[u8]) -> Option<&str> {
     let raw: &RawValue = serde_json::from_slice(bytes).ok()?;
@@ -225,25 +194,6 @@ fn push_escape(out: &mut String, c: char) {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-
-    #[test]
-    fn depth_counts_brackets_outside_of_texts() {
-        for (text, depth) in [
-            ("", 0),
-            ("1", 0),
-            ("[]", 1),
-            ("{\"a\":[1,[2]],\"b\":{}}", 3),
-            (r#"["[[[[","\"[[","\\",["\\\"["]]"#, 2),
-            ("[][][]", 1),
-            ("]]][", 1),
-            ("\"[[[", 0),
-            ("\"\\", 0),
-        ] {
-            assert!(is_within_depth(text.as_bytes(), depth), "{text}");
-            assert!(depth == 0 || !is_within_depth(text.as_bytes(), depth - 1), "{text}");
-        }
-        assert!(!is_within_depth("[".repeat(10_000).as_bytes(), 9_999));
-    }
 
     #[test]
     fn members_are_read_and_their_values_left() {

@@ -35,26 +35,39 @@
 //! | `binary.rs`, `percent.rs` | headers and a body |
 //! | `json.rs`, `time.rs` | depth, members and texts; RFC 3339 |
 
+#[cfg(feature = "cloudevents")]
 mod attributes;
+#[cfg(feature = "cloudevents")]
 mod binary;
+#[cfg(feature = "cloudevents")]
 mod codec;
 mod content_type;
+mod depth;
 #[expect(clippy::module_inception, reason = "the file is named after its type")]
 mod envelope;
 mod error;
+#[cfg(feature = "cloudevents")]
 mod extensions;
+#[cfg(feature = "cloudevents")]
 mod identity;
+#[cfg(feature = "cloudevents")]
 mod json;
+#[cfg(feature = "cloudevents")]
 mod original;
 mod payload;
+#[cfg(feature = "cloudevents")]
 mod percent;
+#[cfg(feature = "cloudevents")]
 mod structured;
+#[cfg(feature = "cloudevents")]
 mod time;
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, feature = "cloudevents", not(loom)))]
 mod tests;
 
+#[cfg(feature = "cloudevents")]
 pub use binary::{Binding, Headers};
+#[cfg(feature = "cloudevents")]
 pub use codec::{Codec, Limits, SourceError};
 pub use content_type::{ContentType, ContentTypeError, MediaType};
 pub use envelope::Envelope;

@@ -7,8 +7,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::content_type::ContentType;
+use super::depth;
 use super::error::{DecodeError, EncodeError};
-use super::json;
 
 /// A payload as it travels: bytes and their content type. Cheap to clone.
 ///
@@ -26,10 +26,18 @@ impl Encoded {
     /// # Errors
     ///
     /// The value is something that JSON cannot hold, such as a map with keys that are no text, or refuses. Why
-    /// is not told: the text could quote the value.
+    /// is not told: the text could quote the value. Or the crate was built without the feature `json`.
     pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self, EncodeError> {
-        let bytes = serde_json::to_vec(value).map_err(|_| EncodeError::Serialize)?;
-        Ok(Self::new(bytes, ContentType::Json))
+        #[cfg(feature = "json")]
+        return match serde_json::to_vec(value) {
+            Ok(bytes) => Ok(Self::new(bytes, ContentType::Json)),
+            Err(_) => Err(EncodeError::Serialize),
+        };
+        #[cfg(not(feature = "json"))]
+        {
+            let _ = value;
+            Err(EncodeError::NoJson)
+        }
     }
 
     /// Takes bytes of which no more is known.
@@ -74,7 +82,8 @@ impl Encoded {
     /// # Errors
     ///
     /// There is no payload; its content type is not JSON; it is nested too deep; it is not JSON, or not of this
-    /// type. The type's own words are lost, since they could quote the payload.
+    /// type. The type's own words are lost, since they could quote the payload. Or the crate was built without the
+    /// feature `json`.
     pub fn decode<T: DeserializeOwned>(&self, max_depth: usize) -> Result<T, DecodeError> {
         if !self.content_type.is_json() {
             return Err(DecodeError::NotJson);
@@ -83,13 +92,16 @@ impl Encoded {
             return Err(DecodeError::NoPayload);
         }
         self.check_depth(max_depth)?;
-        serde_json::from_slice(&self.bytes)
-            .map_err(|error| DecodeError::Payload { line: error.line(), column: error.column() })
+        #[cfg(feature = "json")]
+        return serde_json::from_slice(&self.bytes)
+            .map_err(|error| DecodeError::Payload { line: error.line(), column: error.column() });
+        #[cfg(not(feature = "json"))]
+        Err(DecodeError::NoJson)
     }
 
     /// Refuses JSON that is nested deeper; what is not JSON has no depth.
     pub(super) fn check_depth(&self, limit: usize) -> Result<(), DecodeError> {
-        if self.content_type.is_json() && !json::is_within_depth(&self.bytes, limit) {
+        if self.content_type.is_json() && !depth::is_within_depth(&self.bytes, limit) {
             return Err(DecodeError::TooDeep { limit });
         }
         Ok(())
@@ -102,7 +114,7 @@ impl fmt::Debug for Encoded {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, feature = "json", not(loom)))]
 mod tests {
     use std::collections::HashMap;
 

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use super::attributes::{self, Attributes, Value};
 use super::codec::Codec;
 use super::content_type::ContentType;
+use super::depth;
 use super::envelope::Envelope;
 use super::error::{DecodeError, EncodeError};
 use super::extensions::Attribute;
@@ -85,7 +86,7 @@ pub(super) fn decode(message: &Bytes, codec: &Codec) -> Result<Envelope, DecodeE
     let text = std::str::from_utf8(message)
         .map_err(|error| DecodeError::NotUtf8 { position: error.valid_up_to() })?;
     // The payload lies one level below the object.
-    if !json::is_within_depth(message, limits.max_depth.saturating_add(1)) {
+    if !depth::is_within_depth(message, limits.max_depth.saturating_add(1)) {
         return Err(DecodeError::TooDeep { limit: limits.max_depth });
     }
     let members = json::members(text, limits.max_attributes)

@@ -6,7 +6,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::head::{Head, accessors};
-use super::{AnyEvent, Extras, PayloadKind, reuse};
+use super::{AnyEvent, Extras, Tag, reuse};
 use crate::guard::drop_guarded;
 use crate::sync::clock::Stamp;
 use crate::topic::Topic;
@@ -65,7 +65,7 @@ impl<T: Send + Sync + 'static> Event<T> {
     pub(crate) fn build(
         topic: Topic,
         stamp: Stamp,
-        kind: PayloadKind,
+        tag: impl Into<Tag>,
         extras: Option<Box<Extras>>,
         payload: T,
     ) -> Self {
@@ -73,11 +73,11 @@ impl<T: Send + Sync + 'static> Event<T> {
             && let Some(Inner { head, payload: place }) = Arc::get_mut(&mut spare)
         {
             // One by one: made as a whole it would be copied twice.
-            head.renew(topic, stamp, kind, extras);
+            head.renew(topic, stamp, tag.into(), extras);
             *place = payload;
             return Self(spare);
         }
-        Self::allocate(Head::new(topic, stamp, kind, extras), payload)
+        Self::allocate(Head::new(topic, stamp, tag.into(), extras), payload)
     }
 
     /// Makes an event in a block of its own, as for a queue.
@@ -130,7 +130,7 @@ mod tests {
     use std::panic::{RefUnwindSafe, UnwindSafe};
 
     use super::*;
-    use crate::event::{Metadata, Raw};
+    use crate::event::{Metadata, PayloadKind, Raw};
     use crate::sync::atomic::{AtomicUsize, Ordering};
 
     fn event<T: Send + Sync + 'static>(payload: T) -> Event<T> {

@@ -1,5 +1,6 @@
 //! What few events have.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Completion, EventId, Metadata};
@@ -16,6 +17,7 @@ pub(crate) struct Extras {
     pub(crate) metadata: Metadata,
     /// For how long the event is worth delivering.
     pub(crate) ttl: Option<Duration>,
-    /// Tells the publisher when the last subscription is done.
-    pub(crate) completion: Option<Completion>,
+    /// Tells the publisher when the last subscription is done. Shared by the forms in which an event of a broker is
+    /// decoded.
+    pub(crate) completion: Option<Arc<Completion>>,
 }

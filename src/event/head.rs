@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use once_cell::race::OnceBox;
 
-use super::{Completion, EventId, Extras, Metadata, PayloadKind};
+use super::{Completion, EventId, Extras, Metadata, PayloadKind, Tag};
 use crate::sync::clock::{self, Stamp};
 use crate::topic::Topic;
 
@@ -21,31 +21,25 @@ pub(crate) struct Head {
     extras: OnceBox<Extras>,
     /// See [`Stamp::tick_ms`].
     tick_ms: u32,
-    kind: PayloadKind,
+    tag: Tag,
 }
 
 /// What [`Head::metadata`] lends when there is none.
 static NO_METADATA: Metadata = Metadata::new();
 
 impl Head {
-    pub(crate) fn new(topic: Topic, stamp: Stamp, kind: PayloadKind, extras: Option<Box<Extras>>) -> Self {
+    pub(crate) fn new(topic: Topic, stamp: Stamp, tag: Tag, extras: Option<Box<Extras>>) -> Self {
         let extras = extras.map_or_else(OnceBox::new, OnceBox::with_value);
-        Self { topic, wall_ns: stamp.wall_ns, extras, tick_ms: stamp.tick_ms, kind }
+        Self { topic, wall_ns: stamp.wall_ns, extras, tick_ms: stamp.tick_ms, tag }
     }
 
     /// Turns the head of an event that is over into that of another one. It had no extras.
     #[inline]
-    pub(super) fn renew(
-        &mut self,
-        topic: Topic,
-        stamp: Stamp,
-        kind: PayloadKind,
-        extras: Option<Box<Extras>>,
-    ) {
+    pub(super) fn renew(&mut self, topic: Topic, stamp: Stamp, tag: Tag, extras: Option<Box<Extras>>) {
         self.topic = topic;
         self.wall_ns = stamp.wall_ns;
         self.tick_ms = stamp.tick_ms;
-        self.kind = kind;
+        self.tag = tag;
         if let Some(extras) = extras {
             self.extras = OnceBox::with_value(extras);
         }
@@ -58,7 +52,13 @@ impl Head {
 
     #[inline]
     pub(crate) fn kind(&self) -> PayloadKind {
-        self.kind
+        self.tag.kind()
+    }
+
+    /// The number of the engine that brings the event.
+    #[inline]
+    pub(crate) fn engine(&self) -> u8 {
+        self.tag.engine()
     }
 
     /// The monotonic time of the event, for `clock::tick_age`.
@@ -99,7 +99,7 @@ impl Head {
     /// One null check for an event without extras.
     #[inline]
     pub(crate) fn completion(&self) -> Option<&Completion> {
-        self.extras.get()?.completion.as_ref()
+        self.extras.get()?.completion.as_deref()
     }
 
     /// Prints an event without its payload, key and metadata, which may be secrets, and without making
@@ -183,7 +183,7 @@ mod tests {
 
     fn head(extras: Option<Extras>) -> Head {
         let topic = Topic::new("user.created").expect("a valid topic");
-        Head::new(topic, STAMP, PayloadKind::Serde, extras.map(Box::new))
+        Head::new(topic, STAMP, PayloadKind::Serde.into(), extras.map(Box::new))
     }
 
     #[test]
@@ -215,7 +215,7 @@ mod tests {
             key: Some("k".into()),
             metadata,
             ttl: Some(Duration::from_secs(60)),
-            completion: Some(Completion::new(Box::new(|_| ()))),
+            completion: Some(Completion::new(Box::new(|_| ())).into()),
         }));
         assert_eq!(head.id(), EventId::from_u128(5));
         assert_eq!(head.key(), Some("k"));

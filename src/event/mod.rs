@@ -46,3 +46,4 @@ pub(crate) use completion::{Completion, CompletionPanicked};
 pub(crate) use extras::Extras;
 pub(crate) use head::Head;
 pub(crate) use outcome::Settled;
+pub(crate) use payload::Tag;

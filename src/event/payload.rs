@@ -8,7 +8,6 @@ use bytes::Bytes;
 /// How the payload of an event can travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-#[repr(u32)]
 pub enum PayloadKind {
     /// A value that can be serialised: it reaches brokers as well as this process.
     Serde,
@@ -16,6 +15,44 @@ pub enum PayloadKind {
     Local,
     /// Bytes, sent as they are; the payload is a [`Raw`].
     Raw,
+    /// What a broker brought, not decoded yet: the payload is an [`Encoded`](crate::engine::Encoded).
+    Encoded,
+}
+
+/// What an event carries about itself in one word: how its payload can travel, and which engine brings it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tag(u32);
+
+impl Tag {
+    /// `engine` is the engine's number on its bus.
+    #[inline]
+    pub(crate) fn new(kind: PayloadKind, engine: u8) -> Self {
+        Self(kind as u32 | u32::from(engine) << 8)
+    }
+
+    #[inline]
+    pub(crate) fn kind(self) -> PayloadKind {
+        match self.0 & 0xff {
+            0 => PayloadKind::Serde,
+            1 => PayloadKind::Local,
+            2 => PayloadKind::Raw,
+            _ => PayloadKind::Encoded,
+        }
+    }
+
+    /// The number of the engine that brings the event; 0 is the bus's first.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "eight bits were put in")]
+    pub(crate) fn engine(self) -> u8 {
+        (self.0 >> 8) as u8
+    }
+}
+
+/// By the first engine.
+impl From<PayloadKind> for Tag {
+    fn from(kind: PayloadKind) -> Self {
+        Self::new(kind, 0)
+    }
 }
 
 /// A payload of raw bytes, cheap to clone.
@@ -108,6 +145,16 @@ mod tests {
         let bytes = Bytes::from(vec![1, 2, 3]);
         let address = bytes.as_ptr();
         assert_eq!(Raw::from(bytes).clone().into_bytes().as_ptr(), address);
+    }
+
+    #[test]
+    fn a_tag_holds_a_kind_and_an_engine() {
+        for kind in [PayloadKind::Serde, PayloadKind::Local, PayloadKind::Raw, PayloadKind::Encoded] {
+            for engine in [0, 1, 255] {
+                let tag = Tag::new(kind, engine);
+                assert_eq!((tag.kind(), tag.engine()), (kind, engine));
+            }
+        }
     }
 
     #[test]

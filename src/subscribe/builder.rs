@@ -6,13 +6,15 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use super::context::Delivery;
-use super::delivered::{Delivered, Wanted};
+use super::delivered::Delivered;
 use super::handler::{AsyncBody, HandlerResult, InlineBody, Predicate, SyncBody};
 use super::hub::{Hub, MAX_CAPACITY, MAX_CONCURRENCY};
+use super::joining;
 use super::receiver::{Doorbell, Receiver};
 use super::subscription::Subscription;
-use crate::dispatch::{Consumer, DeliveryMode, Filter, Sink, Slot, Spec, SubscriptionKind};
+use crate::dispatch::{Consumer, DeliveryMode, Filter, Sink, Slot, Spec, SubscriptionKind, Wanted};
 use crate::error::{HandlerError, SubscribeError};
+use crate::event::DropReason;
 use crate::pattern::TopicPattern;
 use crate::queue::Ring;
 use crate::worker::{Body, Lane, LaneTask, Lanes, Place, Pool, Spawn, Spawned};
@@ -56,6 +58,7 @@ type Admits<E> = Box<dyn Fn(&E) -> bool + Send + Sync>;
 pub struct Subscribe<E: Delivered> {
     hub: Arc<Hub>,
     patterns: Result<Box<[TopicPattern]>, SubscribeError>,
+    wants: Option<&'static Wanted>,
     capacity: usize,
     mode: DeliveryMode,
     concurrency: usize,
@@ -71,12 +74,14 @@ impl<E: Delivered> Subscribe<E> {
     pub(crate) fn new(
         hub: Arc<Hub>,
         patterns: Result<Box<[TopicPattern]>, SubscribeError>,
+        wants: Option<&'static Wanted>,
         site: &'static Location<'static>,
     ) -> Self {
         let (capacity, mode) = (hub.options.capacity, hub.options.mode);
         Self {
             hub,
             patterns,
+            wants,
             capacity,
             mode,
             concurrency: 1,
@@ -319,9 +324,6 @@ impl<E: Delivered> Subscribe<E> {
         if self.budget == 0 {
             return Err(SubscribeError::TakesNothing);
         }
-        if self.start != Start::Now {
-            return Err(SubscribeError::NoHistory);
-        }
         if self.group.as_ref().is_some_and(String::is_empty) {
             return Err(SubscribeError::EmptyGroupName);
         }
@@ -373,7 +375,20 @@ impl<E: Delivered> Subscribe<E> {
         lanes: Option<()>,
     ) -> Result<(Arc<Hub>, Arc<Slot>), SubscribeError> {
         self.check()?;
-        let Self { hub, patterns, capacity, mode, concurrency, filter, group, budget, name, site, .. } = self;
+        let Self {
+            hub,
+            patterns,
+            wants,
+            capacity,
+            mode,
+            concurrency,
+            filter,
+            group,
+            start,
+            budget,
+            name,
+            site,
+        } = self;
         let patterns = patterns?;
         let group = group.map(|name| hub.table.group(&name));
         let filter = filter.map(|admits| Box::new(Predicate::<E, _>::new(admits)) as Box<dyn Filter>);
@@ -383,7 +398,7 @@ impl<E: Delivered> Subscribe<E> {
             mode,
             capacity,
             concurrency: if lanes.is_some() { concurrency } else { 1 },
-            wants: E::wants().map(|Wanted(id, name)| (id, name)),
+            wants,
             filter,
             group,
             budget,
@@ -392,11 +407,21 @@ impl<E: Delivered> Subscribe<E> {
         };
         let number = hub.next_home();
         let slot = Slot::new(spec, hub.slot_parts(), |weak, spec| sink(weak, spec, number));
+        let refuse = |slot: &Slot, error| {
+            slot.cancel(DropReason::Shutdown);
+            Err(error)
+        };
+        // Nothing may reach it that is not wanted: what the engines cannot do is said first.
+        if let Err(error) = joining::check(&hub, &slot, start) {
+            return refuse(&slot, error);
+        }
         hub.table.insert(&slot);
         if hub.is_closed() {
             // The bus was closed meanwhile, and its shutdown may have missed this slot.
-            slot.cancel(crate::event::DropReason::Shutdown);
-            return Err(SubscribeError::ShutDown);
+            return refuse(&slot, SubscribeError::ShutDown);
+        }
+        if let Err(error) = joining::join(&hub, &slot, start) {
+            return refuse(&slot, error);
         }
         Ok((hub, slot))
     }

@@ -1,7 +1,5 @@
 //! The two forms in which a subscription gets its events.
 
-use std::any::TypeId;
-
 use crate::dispatch::{Passing, Queued};
 use crate::event::{AnyEvent, Event, Head};
 
@@ -14,8 +12,6 @@ mod sealed {
 /// What a subscription hands to its handler: an [`Event<T>`] or an [`AnyEvent`]. Not to be implemented
 /// elsewhere.
 pub trait Delivered: sealed::Sealed + Clone + Send + Sync + Sized + 'static {
-    #[doc(hidden)]
-    fn wants() -> Option<Wanted>;
     #[doc(hidden)]
     fn look<'a>(passing: &'a PassingEvent<'a>) -> Option<&'a Self>;
     #[doc(hidden)]
@@ -50,10 +46,6 @@ impl<E: Delivered> Queued for E {
     }
 }
 
-/// The payload type that a subscription wants. Opaque.
-#[derive(Debug)]
-pub struct Wanted(pub(crate) TypeId, pub(crate) &'static str);
-
 /// An event on its way. Opaque.
 pub struct PassingEvent<'a>(pub(crate) &'a Passing<'a>);
 
@@ -68,10 +60,6 @@ impl std::fmt::Debug for PassingEvent<'_> {
 pub struct EventParts<'a>(pub(crate) &'a Head);
 
 impl<T: Send + Sync + 'static> Delivered for Event<T> {
-    fn wants() -> Option<Wanted> {
-        Some(Wanted(TypeId::of::<T>(), std::any::type_name::<T>()))
-    }
-
     #[inline]
     fn look<'a>(passing: &'a PassingEvent<'a>) -> Option<&'a Self> {
         passing.0.typed()
@@ -93,10 +81,6 @@ impl<T: Send + Sync + 'static> Delivered for Event<T> {
 }
 
 impl Delivered for AnyEvent {
-    fn wants() -> Option<Wanted> {
-        None
-    }
-
     #[inline]
     fn look<'a>(passing: &'a PassingEvent<'a>) -> Option<&'a Self> {
         Some(passing.0.any())

@@ -4,7 +4,8 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::dispatch::{DeliveryMode, Hooks, Roster, SlotParts, TopicTable};
+use crate::dispatch::{Carriers, DeliveryMode, Hooks, Roster, SlotParts, TopicTable};
+use crate::engine::Engines;
 use crate::error::SubscribeError;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
@@ -42,6 +43,8 @@ pub(crate) struct Hub {
     pub(crate) hooks: Arc<Hooks>,
     pub(crate) timer: Arc<Timer>,
     pub(crate) options: Options,
+    /// The engines, if there are others than one memory engine.
+    pub(crate) engines: Option<Arc<Engines>>,
     /// Set first of all at shutdown: no publish begins any more.
     closed: AtomicBool,
     /// Started by the first subscription that needs it.
@@ -62,13 +65,15 @@ enum PoolState {
 }
 
 impl Hub {
-    pub(crate) fn new(options: Options, hooks: Hooks) -> Self {
+    pub(crate) fn new(options: Options, hooks: Arc<Hooks>, engines: Option<Arc<Engines>>) -> Self {
+        let carriers = engines.clone().map(|engines| engines as Arc<dyn Carriers>);
         Self {
-            table: Arc::new(TopicTable::new(options.topic_cache)),
+            table: Arc::new(TopicTable::new(options.topic_cache, carriers)),
             roster: Arc::new(Roster::default()),
-            hooks: Arc::new(hooks),
+            hooks,
             timer: Arc::new(Timer::new()),
             options,
+            engines,
             closed: AtomicBool::new(false),
             pool: Mutex::new(PoolState::NotNeeded),
             blocked: AtomicUsize::new(0),
@@ -85,11 +90,16 @@ impl Hub {
         self.closed.load(Ordering::Acquire)
     }
 
+    /// Refuses publishes and subscriptions from here on. What engines bring still reaches subscriptions.
+    pub(crate) fn refuse(&self) {
+        // Release: who sees the bus closed also sees what was done before.
+        self.closed.store(true, Ordering::Release);
+    }
+
     /// Refuses publishes and subscriptions from here on, and empties the table.
     pub(crate) fn close(&self) {
-        // Release: who sees the bus closed also sees what was done before. The table comes second: a subscription that
-        // finds it closed finds the mark.
-        self.closed.store(true, Ordering::Release);
+        // The table comes second: a subscription that finds it closed finds the mark.
+        self.refuse();
         self.table.close();
     }
 

@@ -15,6 +15,7 @@ mod context;
 mod delivered;
 mod handler;
 mod hub;
+mod joining;
 #[cfg(all(test, loom))]
 mod models;
 mod receiver;

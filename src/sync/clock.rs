@@ -85,6 +85,12 @@ impl Stamp {
         Self { wall_ns: OFFSET.wall_ns(mono, sample), tick_ms: tick(mono) }
     }
 
+    /// The stamp of an event that was made at that time elsewhere, and arrives now.
+    pub(crate) fn arrived(made: SystemTime) -> Self {
+        let since = made.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self { wall_ns: u64::try_from(since.as_nanos()).unwrap_or(u64::MAX), tick_ms: Self::coarse().tick_ms }
+    }
+
     /// Reads the precise clocks, both of them.
     pub(crate) fn precise() -> Self {
         let wall = source::realtime(Precision::Precise);

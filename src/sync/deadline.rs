@@ -45,6 +45,12 @@ impl Deadline {
         self.0.map(|at| at.saturating_duration_since(now()))
     }
 
+    /// Returns the moment; for "never" one that nobody lives to see.
+    pub(crate) fn instant_or_far(self) -> Instant {
+        const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+        self.0.unwrap_or_else(|| now() + FAR)
+    }
+
     /// Returns the moment, `None` for "never".
     #[cfg(not(loom))]
     pub(crate) const fn instant(self) -> Option<Instant> {

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`atomic`] | the atomics |
 //! | [`Mutex`] | a lock that does not poison |
+//! | [`Exclusive`] | a value that only its owner touches |
 //! | [`snapshot`] | a shared pointer that readers load without a lock (`ArcSwap`) |
 //! | [`cell`] | a cell that loom watches |
 //! | [`ready`] | an unbounded queue of what is ready to run (`SegQueue`) |
@@ -37,8 +38,10 @@ pub(crate) mod snapshot;
 pub(crate) mod timer;
 
 mod deadline;
+mod exclusive;
 mod mutex;
 
+pub(crate) use exclusive::Exclusive;
 pub(crate) use mutex::{Mutex, unlock_fair};
 
 /// A `static` that is made when it is first used; under loom each execution of a model makes it anew.

@@ -203,7 +203,7 @@ fn c1_a_completion_is_called_once_however_the_event_ends() {
             let (slot, outcomes) = (Arc::clone(&slot), Arc::clone(&outcomes));
             spawn(move || {
                 let completion = Completion::new(Box::new(move |outcome| outcomes.lock().push(outcome)));
-                let extras = Extras { completion: Some(completion), ..Extras::default() };
+                let extras = Extras { completion: Some(completion.into()), ..Extras::default() };
                 publish_with(&slot, 1_u64, Some(Box::new(extras)))
             })
         };

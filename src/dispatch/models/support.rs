@@ -5,6 +5,7 @@ use std::panic::Location;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 
+use crate::dispatch::carriers::Carriage;
 use crate::dispatch::chunks::Chunks;
 use crate::dispatch::list::targets;
 use crate::dispatch::passing::Passing;
@@ -121,7 +122,7 @@ pub(crate) fn slot_in(
     spec: Spec,
     sink: impl FnOnce(&Weak<Slot>) -> Ends,
 ) -> Arc<Slot> {
-    let hooks = Arc::new(Hooks::new(None, None));
+    let hooks = Arc::new(Hooks::new(None, None, 1));
     let parts = SlotParts { hooks, roster: Arc::clone(roster), table: Weak::clone(table) };
     Slot::new(spec, parts, |weak, _| sink(weak))
 }
@@ -223,7 +224,7 @@ pub(crate) fn publish_on<T: Send + Sync + 'static>(
 pub(crate) fn list_of(slots: &[Arc<Slot>]) -> SubscriberList {
     let (grouped, plain): (Vec<_>, Vec<_>) = slots.iter().partition(|slot| slot.spec.group.is_some());
     let topic = Topic::new("t").expect("a topic");
-    SubscriberList::of(0, topic, Chunks::from_sorted(&plain), targets(grouped))
+    SubscriberList::of(0, topic, Carriage::default(), Chunks::from_sorted(&plain), targets(grouped))
 }
 
 /// The number of a payload.

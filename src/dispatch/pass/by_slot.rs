@@ -31,7 +31,7 @@ impl Pass<'_> {
 
     /// Runs the handler of an inline subscription.
     #[inline(never)]
-    pub(super) fn call_judged<'s>(&mut self, slot: &'s Arc<Slot>, stage: &mut Stage<'s>) {
+    pub(in crate::dispatch) fn call_judged<'s>(&mut self, slot: &'s Arc<Slot>, stage: &mut Stage<'s>) {
         let Sink::Inline(handler) = &slot.sink else { return };
         if slot.filters {
             // A filter is not what somebody waits for who waits for the handler before.
@@ -144,7 +144,7 @@ impl Pass<'_> {
 
     /// Offers the event to one member of a group: the next in turn that has room; if none has, the
     /// one whose turn it is deals with it in its own mode.
-    pub(super) fn offer_to_group(&mut self, group: &Target) {
+    pub(in crate::dispatch) fn offer_to_group(&mut self, group: &Target) {
         let mut full = SmallVec::<[_; 4]>::new();
         let mut refusal = None;
         for slot in group.members_from(group.next_turn()) {

@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use super::{Garbage, Needs, TopicEntry, TopicTable, Writer, count_one, discount_listed, discount_one};
 use crate::dispatch::buckets::{Bucket, Place};
+use crate::dispatch::carriers::Carriage;
 use crate::dispatch::chunks::Chunks;
 use crate::dispatch::index::PatternIndex;
 use crate::dispatch::list::SubscriberList;
@@ -26,6 +27,11 @@ const SWEEP: usize = 64;
 /// looked for, others may have the writer lock.
 const STEP_LISTS: usize = if cfg!(loom) { 1 } else { 32 };
 const STEP_BUCKETS: usize = 4096;
+
+/// A list of nobody.
+fn empty_list(generation: u64, topic: Topic) -> SubscriberList {
+    SubscriberList::of(generation, topic, Carriage::default(), Chunks::default(), Box::default())
+}
 
 impl TopicTable {
     /// The entry of a topic, made if there is room for it.
@@ -88,8 +94,7 @@ impl TopicTable {
     fn add_entry(&self, writer: &mut Writer, topic: &Topic, garbage: &mut Garbage) -> Arc<TopicEntry> {
         let hash = self.hash(topic.as_str());
         let topic = topic.clone().intern();
-        let unresolved =
-            Arc::new(SubscriberList::of(u64::MAX, topic.clone(), Chunks::default(), Box::default()));
+        let unresolved = Arc::new(empty_list(u64::MAX, topic.clone()));
         let (list, needs) = (Snapshot::new(unresolved), Mutex::new(Needs::default()));
         let entry = Arc::new(TopicEntry { list, topic, hash, needs });
         let list = Arc::new(self.resolve(writer, &entry, garbage));
@@ -145,8 +150,7 @@ impl TopicTable {
                 // Publisher handles keep it.
                 garbage.trees.push(std::mem::take(&mut needs.plain));
                 garbage.slots.extend(needs.grouped.drain(..));
-                let nobody =
-                    SubscriberList::of(generation, entry.topic.clone(), Chunks::default(), Box::default());
+                let nobody = empty_list(generation, entry.topic.clone());
                 garbage.lists.push(entry.list.swap(Arc::new(nobody)));
             }
         }

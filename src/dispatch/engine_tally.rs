@@ -1,0 +1,84 @@
+//! What is counted for each engine of a bus but the first, whose account is the rest.
+//!
+//! Events know which engine brings them, so these are raised at the same places as the counters of the subscriptions, for
+//! events of other engines than the first only: a bus with one engine counts nothing twice. Striped by thread, for
+//! publishers and workers raise them at once.
+
+use super::receipt::{Problem, Receipt};
+use crate::event::DropReason;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Line, thread};
+
+/// What a count is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Figure {
+    Offered,
+    Delivered,
+    Failed,
+    Filtered,
+    Skipped,
+    Dropped(DropReason),
+}
+
+/// So many counters has a stripe.
+const FIGURES: usize = 5 + DropReason::ALL.len();
+
+impl Figure {
+    fn index(self) -> usize {
+        match self {
+            Self::Offered => 0,
+            Self::Delivered => 1,
+            Self::Failed => 2,
+            Self::Filtered => 3,
+            Self::Skipped => 4,
+            Self::Dropped(reason) => 5 + reason as usize,
+        }
+    }
+}
+
+/// Threads that count at once have lines of their own, up to so many.
+const STRIPES: usize = if cfg!(loom) { 1 } else { 8 };
+
+/// The counters of one engine.
+#[derive(Debug)]
+pub(crate) struct EngineTally {
+    stripes: Box<[Line<[AtomicU64; FIGURES]>]>,
+}
+
+impl EngineTally {
+    pub(crate) fn new() -> Self {
+        let line = |_| Line(std::array::from_fn(|_| AtomicU64::new(0)));
+        Self { stripes: (0..STRIPES).map(line).collect() }
+    }
+
+    pub(crate) fn add(&self, figure: Figure, count: u64) {
+        // Relaxed: each is a statistic of its own; who compares them does so at rest.
+        self.stripes[thread::number() % STRIPES].0[figure.index()].fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn read(&self, figure: Figure) -> u64 {
+        self.stripes.iter().map(|stripe| stripe.0[figure.index()].load(Ordering::Relaxed)).sum()
+    }
+
+    /// Counts what a pass has come to so far.
+    pub(super) fn passed(&self, receipt: &Receipt) {
+        let count = |figure, count: usize| {
+            if count > 0 {
+                self.add(figure, count as u64);
+            }
+        };
+        count(Figure::Offered, receipt.offered());
+        count(Figure::Delivered, receipt.delivered());
+        count(Figure::Filtered, receipt.filtered());
+        count(Figure::Skipped, receipt.skipped());
+        for problem in receipt.problems() {
+            count(
+                match problem {
+                    Problem::Dropped { reason, .. } => Figure::Dropped(*reason),
+                    Problem::Failed { .. } => Figure::Failed,
+                },
+                1,
+            );
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! Engines on a bus: routing, the start of all or none, publishing, arrivals, the end, and rules that change.
+
+#![cfg(feature = "json")]
+
+#[path = "engines/arrivals.rs"]
+mod arrivals;
+#[path = "support/eventually.rs"]
+mod eventually;
+#[path = "support/faulty_engine.rs"]
+mod faulty_engine;
+#[path = "engines/publishing.rs"]
+mod publishing;
+#[path = "engines/routing.rs"]
+mod routing;
+#[path = "engines/rules.rs"]
+mod rules;
+#[path = "engines/start_and_end.rs"]
+mod start_and_end;
+mod support;
