@@ -143,6 +143,37 @@ fn waits_beside_a_flood(workers: usize) -> Vec<usize> {
 }
 
 #[test]
+fn an_event_that_comes_while_a_handler_runs_starts_another_one() {
+    let _guard = watchdog("concurrency");
+    // All handlers of a subscription meet: each event comes when the handlers of those before have begun.
+    for asynchronous in [false, true] {
+        let bus = EventBus::builder().workers(3).build().expect("built");
+        let running = Arc::new(AtomicUsize::new(0));
+        let subscribe = || bus.subscribe::<usize>("n").concurrency(3);
+        let begun = Arc::clone(&running);
+        let meet = move || {
+            begun.fetch_add(1, Ordering::AcqRel);
+            eventually("three handlers run at once", || begun.load(Ordering::Acquire) == 3);
+        };
+        let subscription = if asynchronous {
+            let meet = Arc::new(meet);
+            subscribe().handle_async(move |_| {
+                let meet = Arc::clone(&meet);
+                async move { meet() }
+            })
+        } else {
+            subscribe().handle(move |_| meet())
+        };
+        let subscription = subscription.expect("subscribe");
+        for number in 0..3_usize {
+            bus.publish("n", number).expect("publish");
+            eventually("its handler has begun", || running.load(Ordering::Acquire) > number);
+        }
+        eventually("all have ended", || delivered(&subscription) == 3);
+    }
+}
+
+#[test]
 fn i2_a_flooding_subscription_does_not_starve_the_others() {
     let _guard = watchdog("i2");
     // With one worker the pool alone decides: at most the rest of one batch of the flood comes before.

@@ -97,7 +97,12 @@ impl Slot {
     /// An event is in the queue: sees to it that somebody takes it out again.
     #[inline(always)]
     fn accepted(&self, gate: &Gate, awake: bool) {
-        if !awake && gate.activate() {
+        if awake {
+            // A lane is awake; but it may be in a handler, and another one free.
+            if !self.exclusive {
+                self.wake_consumer();
+            }
+        } else if gate.activate() {
             self.wake_consumer();
         }
     }

@@ -271,6 +271,35 @@ fn l1_a_future_woken_while_its_lane_begins_to_wait() {
     });
 }
 
+/// One of two lanes is in a handler, and the other one goes idle while an event is published: it takes the event.
+///
+/// Broken by a publisher that wakes nobody because a lane is awake, the one in the handler.
+#[test]
+fn l1_a_publish_against_a_lane_that_goes_idle_beside_one_in_a_handler() {
+    loom::model(|| {
+        let signal = Arc::new(Signal::default());
+        let (slot, lanes) = lanes(2, || Awaits(Arc::clone(&signal), None));
+        publish(&slot, 1_u64);
+        drive(&lanes[0]);
+        assert_eq!(slot.ledger().running, 1);
+        let publisher = {
+            let slot = Arc::clone(&slot);
+            spawn(move || {
+                publish(&slot, 2_u64);
+            })
+        };
+        lanes.iter().for_each(drive);
+        publisher.join().expect("publisher");
+        lanes.iter().for_each(drive);
+        assert_eq!(slot.ledger().running, 2, "an event waits, and a lane is free");
+        signal.set();
+        // It keeps one waker: the other lane is woken like this one.
+        lanes.iter().for_each(|lane| std::task::Wake::wake_by_ref(lane));
+        lanes.iter().for_each(drive);
+        close_account(slot, 2, 2);
+    });
+}
+
 /// A lane on the application's runtime is polled for the first time while an event is published.
 ///
 /// Broken by a task that leaves its waker only after it has looked whether it is queued.
