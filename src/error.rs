@@ -437,6 +437,9 @@ pub enum BuildError {
     /// An engine's call cannot end in no time.
     #[error("a timeout of zero for calls of engines")]
     ZeroTimeout,
+    /// The thread that tells of the bus's life could not be started.
+    #[error("could not start the thread that tells of the bus's life: {0}")]
+    Threads(#[source] std::io::Error),
     /// The bus has an engine that has to be started, and `build` starts none.
     #[error("the bus has an engine that has to be started: call `start` instead of `build`")]
     NeedsStart,

@@ -180,6 +180,7 @@ pub mod envelope;
 mod error;
 mod event;
 mod guard;
+pub mod lifecycle;
 mod pattern;
 mod queue;
 mod subscribe;

@@ -17,6 +17,7 @@ use trolleybus::engine::*;
 use trolleybus::envelope::{
     AttributeProblem, Binding, Codec, ContentTypeError, Headers, Limits, MediaType, SourceError,
 };
+use trolleybus::lifecycle::*;
 use trolleybus::*;
 
 /// Says whether a type has a trait: an inherent constant wins over that of a trait, if its bound holds.
@@ -130,7 +131,7 @@ table! {
     + + + - - Problem;
     + + + + + Receipt;
     + + + + + SubscriptionKind;
-    + + + + + BuildError;
+    + + + - - BuildError;
     + + + - - HandlerError;
     + + + + + PublishError as PublishError<u64>;
     + - + + - PublishError as PublishError<Celled>;
@@ -175,15 +176,17 @@ table! {
     + + + + + Accepted;
     + + + + + EngineFailure;
     + + + + + EngineStats;
-    + + + + + RerouteError;
+    + + + - - RerouteError;
     + + + - - Rerouting;
     + + + + + Routes;
-    + + + + + StartError;
+    + + + - - StartError;
     + + + - - Starting;
     + + + + + TransportStats;
     + + + + + Abandoned;
     + + + + + Arrival;
     + + + + + Capabilities;
+    + + + + + LifecycleEvent;
+    + + + + + LifecycleValue;
     + + + + + AttributeProblem;
     + + + + + Binding;
     + + + + + Codec;
@@ -222,7 +225,8 @@ const NO_TYPES: &[&str] =
     &["BoxFuture", "Delivered", "Engine", "EventFilter", "HandlerResult", "Observer", "Spawn"];
 
 /// Where public names are made public.
-const SOURCES: [&str; 4] = ["lib.rs", "engine/mod.rs", "engine/custom/mod.rs", "envelope/mod.rs"];
+const SOURCES: [&str; 5] =
+    ["lib.rs", "engine/mod.rs", "engine/custom/mod.rs", "envelope/mod.rs", "lifecycle/mod.rs"];
 
 #[test]
 fn x3_every_public_type_is_in_the_table() {

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::form::Form;
-use crate::dispatch::{Accepted, Patience, Receipt, SubscriberList};
+use crate::dispatch::{Accepted, Hooks, Patience, Receipt, SubscriberList};
 use crate::engine::{EngineCall, Envelope, Position, Transport};
 use crate::error::{PublishError, PublishRefusal};
 use crate::event::Extras;
 use crate::subscribe::Hub;
-use crate::sync::clock::{self, Deadline};
+use crate::sync::clock::{self, Deadline, Instant};
 use crate::sync::park::{Wait, block_on};
+use crate::topic::Topic;
 
 /// Why a publish call did not end with a pass over the subscriptions.
 pub(super) enum Detour<T> {
@@ -31,6 +32,13 @@ impl<T> From<PublishError<T>> for Detour<T> {
 }
 
 impl<T> Detour<T> {
+    /// Tells who listens of a refusal.
+    pub(super) fn tell(&self, hooks: &Hooks, topic: &str) {
+        if let Self::Refused(error) = self {
+            hooks.publish_failed(topic, error);
+        }
+    }
+
     /// Waits in this thread for the engine, at most until the deadline.
     #[cold]
     pub(super) fn wait(self, deadline: Deadline) -> Result<Receipt, PublishError<T>> {
@@ -61,8 +69,12 @@ pub(super) fn begin<T: Send + Sync + 'static>(
     form: Form<T>,
     extras: Option<Box<Extras>>,
     patience: Patience,
+    began: Option<Instant>,
 ) -> Detour<T> {
-    let refuse = |refusal, payload| Detour::Refused(PublishError::new(refusal, payload));
+    let refuse = |refusal, payload| {
+        hub.hooks.publish_failed(list.topic.as_str(), &refusal);
+        Detour::Refused(PublishError::new(refusal, payload))
+    };
     let Some(transport) = hub.engines.as_ref().and_then(|engines| engines.transport(list.engine())) else {
         // The list says that there is one.
         return refuse(PublishRefusal::ShutDown, payload);
@@ -103,7 +115,13 @@ pub(super) fn begin<T: Send + Sync + 'static>(
         }
     }
     let call = transport.carry(envelope);
-    Detour::Carried(Box::new(Carrying { call, transport: Arc::clone(transport), payload: Some(payload) }))
+    let told = began.map(|began| (Arc::clone(&hub.hooks), list.topic.clone(), began));
+    Detour::Carried(Box::new(Carrying {
+        call,
+        transport: Arc::clone(transport),
+        payload: Some(payload),
+        told,
+    }))
 }
 
 /// An event on its way to an engine. The payload stays here, to be given back if the engine does not take it.
@@ -111,6 +129,8 @@ pub(super) struct Carrying<T> {
     call: EngineCall<Position>,
     transport: Arc<Transport>,
     payload: Option<T>,
+    /// Who hears of the end, of which topic, and when it began.
+    told: Option<(Arc<Hooks>, Topic, Instant)>,
 }
 
 // The payload is moved out, never pinned.
@@ -137,6 +157,15 @@ impl<T> Wait for Carrying<T> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Poll::Ready(result) = self.call.poll(cx) else { return Poll::Pending };
         let Some(payload) = self.payload.take() else { return Poll::Pending };
+        if let Some((hooks, topic, began)) = self.told.take() {
+            match &result {
+                Ok(_) => {
+                    let took = clock::now().saturating_duration_since(began);
+                    hooks.published(&topic, self.transport.number, took);
+                }
+                Err(error) => hooks.publish_failed(topic.as_str(), error),
+            }
+        }
         Poll::Ready(match result {
             Ok(position) => {
                 crate::guard::drop_guarded(payload);

@@ -62,6 +62,8 @@ pub struct BusStats {
     pub topics_known: usize,
     /// How often a topic was not kept resolved because the table was full.
     pub topics_refused: u64,
+    /// Events of the bus's life that were not told, because those who listen are too slow.
+    pub lifecycle_dropped: u64,
     /// How often a topic's name was not interned because the process-wide table was full.
     pub names_refused: u64,
 }
@@ -150,6 +152,7 @@ impl EventBus {
             engines: engines(self.hub()),
             topics_known,
             topics_refused,
+            lifecycle_dropped: self.hub().hooks.feed.as_ref().map_or(0, |feed| feed.dropped()),
             names_refused: intern_refusals(),
         }
     }

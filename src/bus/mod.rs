@@ -50,6 +50,7 @@ pub use start::Starting;
 use crate::dispatch::{DeliveryMode, Receipt, Wanted};
 use crate::error::{PublishError, SubscribeError};
 use crate::event::{AnyEvent, Event, Raw};
+use crate::lifecycle::{LifecycleEvent, types};
 use crate::pattern::{PatternError, TopicPattern};
 use crate::subscribe::{Expect, Hub, Subscribe};
 use crate::sync::clock::Deadline;
@@ -107,6 +108,11 @@ impl EventBus {
 
     /// The first handle of a bus.
     fn from_hub(hub: Arc<Hub>) -> Self {
+        hub.hooks.tell(|hooks| {
+            LifecycleEvent::of_bus(types::BUS_STARTED)
+                .with("engine", hooks.engine(0))
+                .with("workers", hub.options.workers)
+        });
         Self { handle: Arc::new(Handle::new(hub)) }
     }
 
@@ -345,6 +351,14 @@ impl EventBus {
         T: Send + Sync + 'static,
     {
         Publisher::new(Arc::clone(self.hub()), topic.as_ref(), Form::LOCAL)
+    }
+
+    /// Tells an event of the application's own to those who hear of the [bus's life](crate::lifecycle), in its place among the
+    /// bus's events. False if nobody listens.
+    pub fn emit(&self, event: LifecycleEvent) -> bool {
+        let feed = &self.hub().hooks.feed;
+        feed.iter().for_each(|feed| feed.tell(event.clone()));
+        feed.is_some()
     }
 
     /// Shuts the bus down: refuses publishes and subscriptions at once, lets what is queued be handled,

@@ -15,7 +15,7 @@ use crate::event::{DropReason, Event, Extras, Raw, Tag};
 use crate::guard::drop_guarded;
 use crate::subscribe::Hub;
 use crate::sync::atomic::Ordering;
-use crate::sync::clock::{Deadline, Stamp};
+use crate::sync::clock::{self, Deadline, Stamp};
 use crate::sync::coop;
 use crate::sync::park::{Timed, block_on};
 use crate::topic::{Topic, TopicError};
@@ -30,6 +30,7 @@ pub(super) fn run<T: Send + Sync + 'static>(
     patience: Patience,
 ) -> Result<Receipt, Detour<T>> {
     if let Err(refusal) = admit(hub, &payload) {
+        hub.hooks.publish_failed(name, &refusal);
         return Err(PublishError::new(refusal, payload).into());
     }
     let hash = hub.table.hash(name);
@@ -40,7 +41,10 @@ pub(super) fn run<T: Send + Sync + 'static>(
             drop(bucket);
             match hub.table.resolve_unseen(name) {
                 Ok(list) => pass(hub, &list, payload, form, extras, patience),
-                Err(error) => Err(PublishError::new(error.into(), payload).into()),
+                Err(error) => {
+                    hub.hooks.publish_failed(name, &error);
+                    Err(PublishError::new(error.into(), payload).into())
+                }
             }
         }
     }
@@ -84,7 +88,7 @@ pub(super) fn pass<T: Send + Sync + 'static>(
     pass_as(hub, list, payload, form.kind.into(), extras, patience)
 }
 
-/// By another engine than the bus's own memory engine.
+/// By another engine than the bus's own memory engine, or with somebody who hears of it.
 #[inline(never)]
 fn elsewhere<T: Send + Sync + 'static>(
     hub: &Hub,
@@ -94,17 +98,26 @@ fn elsewhere<T: Send + Sync + 'static>(
     extras: Option<Box<Extras>>,
     patience: Patience,
 ) -> Result<Receipt, Detour<T>> {
-    let engine = list.engine();
+    let (engine, began) = (list.engine(), list.is_observed().then(clock::now));
     let Some(list) = list.detour() else {
-        return Err(carry::begin(hub, list, payload, form, extras, patience));
+        return Err(carry::begin(hub, list, payload, form, extras, patience, began));
     };
-    if list.is_empty() && extras.is_none() {
+    let result = if list.is_empty() && extras.is_none() {
         drop_guarded(payload);
-        return Ok(Receipt::default());
+        Ok(Receipt::default())
+    } else {
+        pass_as(hub, list, payload, Tag::new(form.kind, engine), extras, patience)
+    };
+    match &result {
+        Ok(receipt) => {
+            hub.hooks.passed_on(engine, receipt);
+            if let Some(began) = began {
+                hub.hooks.published(&list.topic, engine, clock::now().saturating_duration_since(began));
+            }
+        }
+        Err(detour) => detour.tell(&hub.hooks, list.topic.as_str()),
     }
-    let receipt = pass_as(hub, list, payload, Tag::new(form.kind, engine), extras, patience)?;
-    hub.hooks.passed_on(engine, &receipt);
-    Ok(receipt)
+    result
 }
 
 /// Makes the event, with that tag, and takes it past the subscribers.

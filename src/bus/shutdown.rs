@@ -21,6 +21,7 @@ use crate::dispatch::{Quiet, Slot};
 use crate::engine::{EngineCall, Transport};
 use crate::error::EngineFailure;
 use crate::event::{DropReason, SubscriptionId};
+use crate::lifecycle::{LifecycleEvent, types};
 use crate::pattern::TopicPattern;
 use crate::subscribe::Hub;
 use crate::sync::clock::Deadline;
@@ -58,6 +59,15 @@ impl Drop for Handle {
             engines.abandon(THREADS_END);
         }
         stop_threads(&self.hub, Stop::Discard, Deadline::after(THREADS_END));
+        tell_stopped(&self.hub);
+    }
+}
+
+/// Tells those who listen of the end, and waits a moment for them.
+fn tell_stopped(hub: &Hub) {
+    if let Some(feed) = &hub.hooks.feed {
+        hub.hooks.tell(|hooks| LifecycleEvent::of_bus(types::BUS_STOPPED).with("engine", hooks.engine(0)));
+        feed.close(Deadline::after(THREADS_END));
     }
 }
 
@@ -261,6 +271,7 @@ impl Draining {
         let how = if in_time { Stop::Drain } else { Stop::Discard };
         let engines_running = self.hub.engines.as_ref().map_or(0, |engines| engines.close(THREADS_END));
         let workers_running = stop_threads(&self.hub, how, Deadline::after(THREADS_END));
+        tell_stopped(&self.hub);
         ShutdownReport {
             complete,
             discarded: self.hub.roster.ledger().dropped.shutdown - self.discarded_before,

@@ -161,6 +161,9 @@ impl StartWait {
             engines.close(THREADS_END);
         }
         hub.timer.stop_and_join();
+        if let Some(feed) = &hub.hooks.feed {
+            feed.close(Deadline::after(THREADS_END));
+        }
     }
 }
 

@@ -15,6 +15,8 @@ pub(crate) struct Carriage {
     pub(crate) engine: u8,
     /// The engine takes them out of this publish call: they come back, if at all, as arrivals.
     pub(crate) carried: bool,
+    /// Somebody wants to hear of each publish call.
+    pub(crate) observed: bool,
 }
 
 /// The engines of a bus, if it has more than the memory engine.

@@ -6,6 +6,8 @@ use super::frames;
 use super::slot::Slot;
 use super::spec::SubscriptionKind;
 use crate::event::DropReason;
+use crate::lifecycle::{LifecycleEvent, types};
+use crate::pattern::TopicPattern;
 use crate::queue::Gate;
 use crate::sync::atomic::Ordering;
 use crate::sync::fence;
@@ -35,11 +37,42 @@ impl Slot {
             self.room.notify(usize::MAX);
         }
         self.tell_consumer_closed();
+        if first {
+            self.tell_removed();
+        }
         if first && let Some(table) = self.table.upgrade() {
             table.remove(self);
             table.leave(self);
         }
         first
+    }
+
+    /// Tells who listens that the subscription has ended.
+    fn tell_removed(&self) {
+        // One that was never entered was never told of.
+        if self.told.load(Ordering::Acquire) {
+            self.hooks.tell(|_| self.life_event(types::SUBSCRIPTION_REMOVED));
+        }
+    }
+
+    /// Tells who listens that the subscription is there. Comes before it can be ended.
+    pub(crate) fn tell_created(&self) {
+        if self.hooks.feed.is_none() {
+            return;
+        }
+        // Release: who ends it tells of that.
+        self.told.store(true, Ordering::Release);
+        self.hooks.tell(|_| {
+            self.life_event(types::SUBSCRIPTION_CREATED)
+                .with("async", !matches!(self.spec.kind, SubscriptionKind::Inline))
+        });
+    }
+
+    fn life_event(&self, event_type: &'static str) -> LifecycleEvent {
+        let patterns: Vec<&str> = self.spec.patterns.iter().map(TopicPattern::as_str).collect();
+        LifecycleEvent::of_bus(event_type)
+            .with("topic", patterns.join(", "))
+            .with("subscription_id", self.id.to_string())
     }
 
     /// The gate was marked. From here on publishers that call an inline handler see it, or are seen, and a receiver

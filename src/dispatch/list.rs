@@ -93,7 +93,7 @@ pub(crate) struct SubscriberList {
     /// All that are in no group.
     pub(super) chunks: Chunks,
     pub(super) targets: Box<[Target]>,
-    /// The list as publish calls see it that go by another memory engine than the first.
+    /// The list as publish calls see it that go by another memory engine than the first, or that somebody hears of.
     detour: Option<Box<Self>>,
 }
 
@@ -231,6 +231,11 @@ impl SubscriberList {
     #[inline]
     pub(crate) fn is_routed(&self) -> bool {
         self.carriage != Carriage::default()
+    }
+
+    /// Says whether somebody hears of each publish call.
+    pub(crate) fn is_observed(&self) -> bool {
+        self.carriage.observed
     }
 
     /// Says whether an engine takes the events of the topic out of the publish call.

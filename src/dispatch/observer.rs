@@ -15,6 +15,7 @@ use crate::envelope::DecodeError;
 use crate::error::HandlerError;
 use crate::event::{CompletionPanicked, DropReason, Head, SubscriptionId};
 use crate::guard::guarded;
+use crate::lifecycle::{Feed, LifecycleEvent, types};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::clock::{self, Instant};
 use crate::topic::Topic;
@@ -71,8 +72,17 @@ pub(crate) struct Timing(Option<Instant>);
 
 impl Timing {
     #[inline]
-    pub(crate) fn start(slot: &Slot) -> Self {
-        Self(slot.watched.then(clock::now))
+    pub(crate) fn start(slot: &Slot, event: &Head) -> Self {
+        if !slot.watched {
+            return Self(None);
+        }
+        slot.hooks.received(slot, event);
+        Self(Some(clock::now()))
+    }
+
+    /// Of a handler whose start nobody watched.
+    pub(crate) fn unknown() -> Self {
+        Self(None)
     }
 }
 
@@ -90,6 +100,10 @@ pub(crate) struct Hooks {
     pub(crate) observer: Option<Arc<dyn Observer>>,
     /// So many panics in a row put a subscription into quarantine.
     pub(crate) quarantine_after: Option<NonZeroU32>,
+    /// Who hears of the bus's life, if somebody does.
+    pub(crate) feed: Option<Arc<Feed>>,
+    /// The names of the engines.
+    engines: Box<[Arc<str>]>,
     /// The accounts of the engines but the first.
     tallies: Box<[EngineTally]>,
     /// Messages that were due for standard error.
@@ -100,14 +114,59 @@ pub(crate) struct Hooks {
 const PRINTED_IN_FULL: u64 = 8;
 
 impl Hooks {
-    /// `engines` is how many the bus has.
+    /// `engines` are the names of those of the bus.
     pub(crate) fn new(
         observer: Option<Arc<dyn Observer>>,
         quarantine_after: Option<NonZeroU32>,
-        engines: usize,
+        engines: Box<[Arc<str>]>,
+        feed: Option<Arc<Feed>>,
     ) -> Self {
-        let tallies = (1..engines).map(|_| EngineTally::new()).collect();
-        Self { observer, quarantine_after, tallies, printed: AtomicU64::new(0) }
+        let tallies = engines.iter().skip(1).map(|_| EngineTally::new()).collect();
+        Self { observer, quarantine_after, feed, engines, tallies, printed: AtomicU64::new(0) }
+    }
+
+    /// The name of an engine.
+    pub(crate) fn engine(&self, number: u8) -> String {
+        self.engines.get(usize::from(number)).map_or_else(String::new, ToString::to_string)
+    }
+
+    /// Tells of the bus's life, if somebody listens.
+    #[inline]
+    pub(crate) fn tell(&self, event: impl FnOnce(&Self) -> LifecycleEvent) {
+        if let Some(feed) = &self.feed {
+            feed.tell(event(self));
+        }
+    }
+
+    /// A handler is about to start.
+    #[cold]
+    fn received(&self, slot: &Slot, event: &Head) {
+        self.tell(|this| {
+            LifecycleEvent::of_bus(types::RECEIVED)
+                .with("topic", event.topic().to_string())
+                .with("subscription_id", slot.id.to_string())
+                .with("engine", this.engine(event.engine()))
+        });
+    }
+
+    /// A publish call was taken.
+    pub(crate) fn published(&self, topic: &Topic, engine: u8, took: Duration) {
+        self.tell(|this| {
+            LifecycleEvent::of_bus(types::PUBLISHED)
+                .with("topic", topic.to_string())
+                .with("engine", this.engine(engine))
+                .with("duration_ms", took.as_secs_f64() * 1000.0)
+        });
+    }
+
+    /// A publish call was refused.
+    #[cold]
+    pub(crate) fn publish_failed(&self, topic: &str, error: &dyn fmt::Display) {
+        self.tell(|_| {
+            LifecycleEvent::of_bus(types::FAILED)
+                .with("topic", topic.to_owned())
+                .with("error", error.to_string())
+        });
     }
 
     /// The account of an engine, unless it is the first.
@@ -153,11 +212,14 @@ impl Hooks {
 
     /// Says whether somebody wants to hear of every handler's end: an observer, or the quarantine.
     pub(super) fn watch(&self) -> bool {
-        self.observer.is_some() || self.quarantine_after.is_some()
+        self.observer.is_some() || self.quarantine_after.is_some() || self.feed.is_some()
     }
 
     pub(super) fn ended(&self, ending: &Ending<'_>) {
         let Ending { slot, event, timing, error } = ending;
+        if let Some(error) = error {
+            self.handler_failed(slot, event, error);
+        }
         if let Some(observer) = &self.observer {
             let delivery = HandledDelivery {
                 subscription: slot.id,
@@ -176,7 +238,28 @@ impl Hooks {
         }
     }
 
+    fn handler_failed(&self, slot: &Slot, event: &Head, error: &HandlerError) {
+        if self.feed.is_none() {
+            return;
+        }
+        // The error's words are the application's code.
+        let mut words = String::new();
+        guarded(|| words = error.to_string());
+        self.tell(|this| {
+            LifecycleEvent::of_bus(types::FAILED)
+                .with("topic", event.topic().to_string())
+                .with("subscription_id", slot.id.to_string())
+                .with("error", words)
+                .with("engine", this.engine(event.engine()))
+        });
+    }
+
     pub(super) fn quarantined(&self, slot: &Slot, panics: u32) {
+        self.tell(|_| {
+            LifecycleEvent::of_bus(types::QUARANTINED)
+                .with("subscription_id", slot.id.to_string())
+                .with("panics", u64::from(panics))
+        });
         match &self.observer {
             Some(observer) => Self::guarded(|| observer.quarantined(slot.id, panics)),
             None => self.print(|| format!("{} is in quarantine after {panics} panics in a row", Named(slot))),
@@ -185,6 +268,11 @@ impl Hooks {
 
     /// An engine says how it is doing. Without an observer only what is wrong is printed.
     pub(crate) fn engine_state(&self, engine: &str, state: EngineState) {
+        self.tell(|_| {
+            LifecycleEvent::of_bus(types::ENGINE_STATE)
+                .with("engine", engine.to_owned())
+                .with("state", state.as_str())
+        });
         match &self.observer {
             Some(observer) => Self::guarded(|| observer.engine_state(engine, state)),
             None if state == EngineState::Degraded => {

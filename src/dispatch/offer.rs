@@ -172,7 +172,7 @@ impl<'a> Stage<'a> {
         if last {
             slot.exhaust();
         }
-        let timing = Timing::start(slot);
+        let timing = Timing::start(slot, event.head());
         let result = self.run_counted(slot, handler);
         if result.is_err() || slot.watched || event.completion().is_some() {
             // Other code of the application follows.

@@ -132,6 +132,8 @@ pub(crate) struct Slot {
     pub(super) tripping: AtomicBool,
     /// That the gate is barred was shown to all threads.
     pub(super) shown: AtomicBool,
+    /// Who listens was told of it.
+    pub(super) told: AtomicBool,
     /// Handlers that want to hear of the cancellation.
     pub(super) tripped: Listeners,
     /// In how many resolved lists this slot stands (see `table.rs`),
@@ -180,6 +182,7 @@ impl Slot {
                 quiet: Listeners::new(),
                 tripping: AtomicBool::new(false),
                 shown: AtomicBool::new(false),
+                told: AtomicBool::new(false),
                 tripped: Listeners::new(),
                 listed: AtomicU64::new(0),
                 last_listed: AtomicU64::new(0),

@@ -27,6 +27,7 @@ use super::index::PatternIndex;
 use super::list::SubscriberList;
 use super::slot::Slot;
 use super::spec::Group;
+use crate::lifecycle::{Feed, LifecycleEvent};
 use crate::pattern::TopicPattern;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::sync::snapshot::{Loaded, Snapshot};
@@ -86,6 +87,8 @@ pub(crate) struct TopicTable {
     refusals: AtomicU64,
     /// The engines, if there are others than the memory engine.
     carriers: Option<Arc<dyn Carriers>>,
+    /// Who hears of topics, if somebody does.
+    feed: Option<Arc<Feed>>,
 }
 
 #[derive(Debug, Default)]
@@ -153,7 +156,7 @@ struct Garbage {
 }
 
 impl TopicTable {
-    pub(crate) fn new(cap: usize, carriers: Option<Arc<dyn Carriers>>) -> Self {
+    pub(crate) fn new(cap: usize, carriers: Option<Arc<dyn Carriers>>, feed: Option<Arc<Feed>>) -> Self {
         Self {
             hasher: hash_keys(),
             buckets: Buckets::new(),
@@ -163,12 +166,23 @@ impl TopicTable {
             cap,
             refusals: AtomicU64::new(0),
             carriers,
+            feed,
         }
     }
 
     /// By which engine the events of a topic go now. Under the writer lock.
     fn carriage(&self, topic: &str) -> Carriage {
-        self.carriers.as_ref().map_or_else(Carriage::default, |carriers| carriers.route(topic))
+        let carriage =
+            self.carriers.as_ref().map_or_else(Carriage::default, |carriers| carriers.route(topic));
+        Carriage { observed: self.feed.is_some(), ..carriage }
+    }
+
+    /// Tells of a topic, or a pattern: the first subscription to it has come, or the last one has gone. Under the writer lock,
+    /// so that the two are told in their order; to tell takes a short lock and runs nothing of the application's.
+    fn tell(&self, event_type: &'static str, pattern: &TopicPattern) {
+        if let Some(feed) = &self.feed {
+            feed.tell(LifecycleEvent::of_bus(event_type).with("topic", pattern.as_str().to_owned()));
+        }
     }
 
     /// A subscription has ended: it leaves the engines that it has joined.

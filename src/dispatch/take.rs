@@ -123,7 +123,7 @@ impl Slot {
     /// Runs a handler with everything that belongs to it: panics are caught, the end is counted.
     #[inline]
     pub(crate) fn run(self: &Arc<Self>, event: &Head, handler: impl FnOnce() -> Result<(), HandlerError>) {
-        let timing = Timing::start(self);
+        let timing = Timing::start(self, event);
         let result = catch_unwind(AssertUnwindSafe(handler))
             .unwrap_or_else(|payload| Err(HandlerError::panicked(payload)));
         self.finish(event, &timing, result);
@@ -135,7 +135,7 @@ impl Slot {
         self.ended.deliver(false, self.exclusive);
         self.hooks.ended_on(event, false);
         if self.watched {
-            self.conclude_slow(event, &Timing::start(self), None);
+            self.conclude_slow(event, &Timing::start(self, event), None);
         }
         if let Some(completion) = event.completion() {
             self.hooks.completed(completion.settle(Settled::Done));

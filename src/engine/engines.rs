@@ -150,7 +150,7 @@ pub(crate) struct Reach<'a> {
 impl Carriers for Engines {
     fn route(&self, topic: &str) -> Carriage {
         let engine = self.router.load().route(topic);
-        Carriage { engine, carried: self.transport(engine).is_some() }
+        Carriage { engine, carried: self.transport(engine).is_some(), observed: false }
     }
 
     fn left(&self, subscription: SubscriptionId, engines: u64) {

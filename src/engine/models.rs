@@ -194,7 +194,10 @@ fn l1_the_delivery_thread_against_a_hand_over_and_the_close() {
         let thread = {
             let intake = Arc::clone(&intake);
             spawn(move || {
-                let ground = Ground { table: Weak::new(), hooks: Arc::new(Hooks::new(None, None, 2)) };
+                let ground = Ground {
+                    table: Weak::new(),
+                    hooks: Arc::new(Hooks::new(None, None, ["memory".into(), "e".into()].into(), None)),
+                };
                 block_on(&mut Delivery::new(intake, Arc::new(Errands::default()), ground, 1));
             })
         };
@@ -264,7 +267,12 @@ fn engines(engine: &Arc<Members>, routed: bool) -> Arc<Engines> {
     let limits = Limits { in_flight: 1, timeout: Duration::from_secs(1) };
     let seats = vec![("memory".into(), None), ("e".into(), Some(Arc::clone(engine) as Arc<dyn Engine>))];
     let router = if routed { router() } else { Router::default() };
-    Arc::new(Engines::new(seats, router, limits, &Arc::new(Hooks::new(None, None, 2))))
+    Arc::new(Engines::new(
+        seats,
+        router,
+        limits,
+        &Arc::new(Hooks::new(None, None, ["memory".into(), "e".into()].into(), None)),
+    ))
 }
 
 fn router() -> Router {
@@ -297,7 +305,7 @@ fn v4_a_join_against_the_cancel() {
     loom::model(|| {
         let engine = Arc::new(Members::default());
         let engines = engines(&engine, true);
-        let table = Arc::new(TopicTable::new(4, Some(Arc::clone(&engines) as Arc<dyn Carriers>)));
+        let table = Arc::new(TopicTable::new(4, Some(Arc::clone(&engines) as Arc<dyn Carriers>), None));
         let slot = slot_of(&table, &Arc::default());
         let joiner = {
             let (engines, slot) = (Arc::clone(&engines), Arc::clone(&slot));
@@ -319,7 +327,7 @@ fn m4_two_joins_of_one_subscription() {
     loom::model(|| {
         let engine = Arc::new(Members::default());
         let engines = engines(&engine, true);
-        let table = Arc::new(TopicTable::new(4, None));
+        let table = Arc::new(TopicTable::new(4, None, None));
         let slot = slot_of(&table, &Arc::default());
         let other = {
             let (engines, slot) = (Arc::clone(&engines), Arc::clone(&slot));
@@ -341,7 +349,7 @@ fn m4_two_joins_of_one_subscription() {
 fn m4_a_subscription_against_rules_that_come() {
     loom::model(|| {
         let engines = engines(&Arc::new(Members::default()), false);
-        let table = Arc::new(TopicTable::new(4, None));
+        let table = Arc::new(TopicTable::new(4, None, None));
         let roster = Arc::new(Roster::default());
         let subscriber = {
             let (engines, table, roster) = (Arc::clone(&engines), Arc::clone(&table), Arc::clone(&roster));
@@ -373,7 +381,7 @@ struct Flips(AtomicU32);
 impl Carriers for Flips {
     fn route(&self, _: &str) -> Carriage {
         let engine = u8::try_from(self.0.load(Ordering::Acquire)).expect("0 or 1");
-        Carriage { engine, carried: engine == 1 }
+        Carriage { engine, carried: engine == 1, observed: false }
     }
 
     fn left(&self, _: SubscriptionId, _: u64) {}
@@ -397,7 +405,7 @@ fn engine_of(table: &TopicTable, topic: &str) -> u8 {
 fn v1_a_publish_against_rules_that_are_replaced() {
     loom::model(|| {
         let flips = Arc::new(Flips(AtomicU32::new(0)));
-        let table = Arc::new(TopicTable::new(4, Some(Arc::clone(&flips) as Arc<dyn Carriers>)));
+        let table = Arc::new(TopicTable::new(4, Some(Arc::clone(&flips) as Arc<dyn Carriers>), None));
         let entry = table.pin(&Topic::new("t").expect("a topic"));
         // A pattern that was subscribed to lately, so that lists are brought up to date in small steps.
         let roster = Arc::default();

@@ -415,6 +415,7 @@ impl<E: Delivered> Subscribe<E> {
         if let Err(error) = joining::check(&hub, &slot, start) {
             return refuse(&slot, error);
         }
+        slot.tell_created();
         hub.table.insert(&slot);
         if hub.is_closed() {
             // The bus was closed meanwhile, and its shutdown may have missed this slot.

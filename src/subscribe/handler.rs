@@ -190,7 +190,8 @@ where
             other => return Step::from(&other),
         };
         slot.wake_next_lane();
-        self.current = Some((event.clone(), Timing::start(slot)));
+        let timing = Timing::start(slot, event.parts().0);
+        self.current = Some((event.clone(), timing));
         // The closure before its first await is the application's code too.
         match catch_unwind(AssertUnwindSafe(|| (self.call)(slot, event))) {
             Ok(future) => {

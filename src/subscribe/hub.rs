@@ -68,7 +68,7 @@ impl Hub {
     pub(crate) fn new(options: Options, hooks: Arc<Hooks>, engines: Option<Arc<Engines>>) -> Self {
         let carriers = engines.clone().map(|engines| engines as Arc<dyn Carriers>);
         Self {
-            table: Arc::new(TopicTable::new(options.topic_cache, carriers)),
+            table: Arc::new(TopicTable::new(options.topic_cache, carriers, hooks.feed.clone())),
             roster: Arc::new(Roster::default()),
             hooks,
             timer: Arc::new(Timer::new()),

@@ -29,7 +29,8 @@ fn two_running(limit: u32) -> (Arc<Slot>, [AnyEvent; 2], Figure) {
     let heard = Figure::default();
     let mut spec = spec(&["t"], 2, DeliveryMode::Drop);
     spec.concurrency = 2;
-    let hooks = Hooks::new(Some(Arc::new(Hears(heard.clone()))), NonZeroU32::new(limit), 1);
+    let hooks =
+        Hooks::new(Some(Arc::new(Hears(heard.clone()))), NonZeroU32::new(limit), Box::default(), None);
     let slot = slot_with(hooks, spec, |_| ends(2, Bell::default()));
     let events = [1_u64, 2].map(|number| {
         publish(&slot, number);

@@ -122,7 +122,7 @@ pub(crate) fn slot_in(
     spec: Spec,
     sink: impl FnOnce(&Weak<Slot>) -> Ends,
 ) -> Arc<Slot> {
-    let hooks = Arc::new(Hooks::new(None, None, 1));
+    let hooks = Arc::new(Hooks::new(None, None, Box::default(), None));
     let parts = SlotParts { hooks, roster: Arc::clone(roster), table: Weak::clone(table) };
     Slot::new(spec, parts, |weak, _| sink(weak))
 }

@@ -25,7 +25,7 @@ impl Tables {
     }
 
     fn of(roster: &Arc<Roster>, patterns: &[&str], topics: &[&str]) -> Self {
-        let table = Arc::new(TopicTable::new(16, None));
+        let table = Arc::new(TopicTable::new(16, None, None));
         for topic in topics {
             let entry = table.pin(&Topic::new(topic).expect("a topic"));
             table.unpin(&entry);

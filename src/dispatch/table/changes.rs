@@ -13,6 +13,7 @@ use crate::dispatch::index::PatternIndex;
 use crate::dispatch::list::SubscriberList;
 use crate::dispatch::slot::Slot;
 use crate::dispatch::spec::Group;
+use crate::lifecycle::{LifecycleEvent, types};
 use crate::pattern::TopicPattern;
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::snapshot::Snapshot;
@@ -43,7 +44,13 @@ impl TopicTable {
         }
         if writer.loose >= self.cap && !self.sweep(&mut writer, &mut garbage) {
             // Relaxed: a statistic.
-            self.refusals.fetch_add(1, Ordering::Relaxed);
+            let refusals = self.refusals.fetch_add(1, Ordering::Relaxed) + 1;
+            if refusals.is_power_of_two()
+                && let Some(feed) = &self.feed
+            {
+                let event = LifecycleEvent::of_bus(types::TOPIC_REFUSED);
+                feed.tell(event.with("topic", topic.to_string()).with("refusals", refusals));
+            }
             return None;
         }
         Some(self.add_entry(&mut writer, topic, &mut garbage))
@@ -178,6 +185,7 @@ impl TopicTable {
             let list = self.up_to_date(writer, &entry, &mut garbage);
             // Mostly the list is that of the literal subscriptions, and grows together with it.
             let (shared, literals) = Self::need(writer, &entry, |needs| {
+                self.tell_first(needs, pattern);
                 let shared = list.chunks.is_same(&needs.plain);
                 let grown = needs.plain.with(Arc::clone(slot));
                 garbage.trees.push(std::mem::replace(&mut needs.plain, grown.clone()));
@@ -191,6 +199,7 @@ impl TopicTable {
         for topic in patterns.iter().filter_map(TopicPattern::as_topic) {
             let entry = self.entry(writer, topic, &mut garbage);
             Self::need(writer, &entry, |needs| {
+                self.tell_first(needs, &TopicPattern::from(topic.clone()));
                 if slot.spec.group.is_some() {
                     needs.grouped.push(Arc::clone(slot));
                 } else {
@@ -201,11 +210,22 @@ impl TopicTable {
         }
         // After the entries: the list of a new one is resolved at once, and is one of before this subscription.
         for pattern in patterns.iter().filter(|pattern| pattern.as_topic().is_none()) {
-            writer.patterns.insert_with(pattern, Vec::new).push(Arc::clone(slot));
+            let slots = writer.patterns.insert_with(pattern, Vec::new);
+            if slots.is_empty() {
+                self.tell(types::TOPIC_CREATED, pattern);
+            }
+            slots.push(Arc::clone(slot));
         }
         writer.note_recent(slot, &mut garbage);
         // One step makes all of them visible. Release: with everything above.
         self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    /// Tells of a topic that nobody has subscribed to by name so far.
+    fn tell_first(&self, needs: &Needs, pattern: &TopicPattern) {
+        if needs.plain.is_empty() && needs.grouped.is_empty() {
+            self.tell(types::TOPIC_CREATED, pattern);
+        }
     }
 
     /// Takes a subscription out.
@@ -236,6 +256,7 @@ impl TopicTable {
                         garbage.slots.push(slots.remove(at));
                     }
                     if slots.is_empty() {
+                        self.tell(types::TOPIC_DELETED, pattern);
                         writer.patterns.remove(pattern);
                     }
                 }
@@ -264,12 +285,16 @@ impl TopicTable {
         let list = entry.list.load_full();
         let shared = Self::need(writer, &entry, |needs| {
             let mut shared = None;
+            let before = needs.plain.len() + needs.grouped.len();
             if let Some(rest) = needs.plain.without(slot) {
                 shared = list.chunks.is_same(&needs.plain).then(|| rest.clone());
                 garbage.trees.push(std::mem::replace(&mut needs.plain, rest));
             }
             if let Some(at) = needs.grouped.iter().position(|slot| slot.id == id) {
                 garbage.slots.push(needs.grouped.remove(at));
+            }
+            if before > 0 && needs.plain.is_empty() && needs.grouped.is_empty() {
+                self.tell(types::TOPIC_DELETED, &TopicPattern::from(entry.topic.clone()));
             }
             shared
         });

@@ -3,7 +3,7 @@ use crate::{EventBus, Receiver};
 
 #[test]
 fn groups_without_members_are_forgotten() {
-    let table = TopicTable::new(0, None);
+    let table = TopicTable::new(0, None, None);
     let kept = table.group("kept");
     for number in 0..100 {
         drop(table.group(&number.to_string()));

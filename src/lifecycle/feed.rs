@@ -1,0 +1,186 @@
+//! From those who tell to those who listen.
+//!
+//! Whoever tells puts the event into a bounded queue, under a short lock and without waiting; one thread takes them out
+//! and calls the listeners, in the order in which they were told.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use event_listener::{Event as Listeners, EventListener, IntoNotification};
+
+use super::LifecycleEvent;
+use crate::guard::guarded;
+use crate::sync::clock::Deadline;
+use crate::sync::park::{Wait, block_on};
+use crate::sync::{Mutex, thread};
+
+/// Who listens.
+pub(crate) type Listener = Box<dyn Fn(&LifecycleEvent) + Send + Sync>;
+
+/// The most events that wait to be told.
+const LIMIT: usize = 8192;
+
+/// The queue between those who tell and those who listen.
+pub(crate) struct Feed {
+    state: Mutex<State>,
+    /// The thread waits for something to tell.
+    work: Listeners,
+    /// Somebody waits for the end of the thread.
+    ended: Listeners,
+    listeners: Box<[Listener]>,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<LifecycleEvent>,
+    dropped: u64,
+    closed: bool,
+    ended: bool,
+}
+
+impl Feed {
+    /// Starts to tell those listeners.
+    pub(crate) fn start(listeners: Vec<Listener>) -> std::io::Result<Arc<Self>> {
+        let feed = Arc::new(Self {
+            state: Mutex::new(State::default()),
+            work: Listeners::new(),
+            ended: Listeners::new(),
+            listeners: listeners.into(),
+        });
+        let telling = Arc::clone(&feed);
+        // It ends by itself when the feed is closed and empty.
+        drop(thread::Builder::new().name("lifecycle".to_owned()).spawn(move || telling.run())?);
+        Ok(feed)
+    }
+
+    /// Tells an event. Never waits for a listener.
+    pub(crate) fn tell(&self, event: LifecycleEvent) {
+        let mut state = self.state.lock();
+        if state.closed {
+            return;
+        }
+        if state.queue.len() == LIMIT {
+            state.dropped += 1;
+            return;
+        }
+        state.queue.push_back(event);
+        drop(state);
+        self.work.notify(1.additional());
+    }
+
+    /// How many events were not told, because too many waited.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.state.lock().dropped
+    }
+
+    /// Takes no more events, and waits until the rest has been told, at most until the deadline. Not in a listener, which
+    /// would wait for itself.
+    pub(crate) fn close(&self, deadline: Deadline) {
+        self.state.lock().closed = true;
+        self.work.notify(usize::MAX);
+        if !IS_TELLING.with(std::cell::Cell::get) {
+            block_on(&mut End { feed: self, deadline, listener: None });
+        }
+    }
+
+    fn run(&self) {
+        IS_TELLING.with(|telling| telling.set(true));
+        while let Some(event) = block_on(&mut Next { feed: self, listener: None }) {
+            for listener in &self.listeners {
+                guarded(|| listener(&event));
+            }
+        }
+        self.state.lock().ended = true;
+        self.ended.notify(usize::MAX);
+    }
+}
+
+thread::thread_local! {
+    #[allow(clippy::missing_const_for_thread_local, reason = "loom's macro has no const form")]
+    /// This thread calls listeners.
+    static IS_TELLING: std::cell::Cell<bool> = std::cell::Cell::new(false);
+}
+
+/// Waits for the next event; nothing when there will be none.
+struct Next<'a> {
+    feed: &'a Feed,
+    listener: Option<EventListener>,
+}
+
+impl Wait for Next<'_> {
+    type Output = Option<LifecycleEvent>;
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            {
+                let mut state = self.feed.state.lock();
+                match state.queue.pop_front() {
+                    Some(event) => return Poll::Ready(Some(event)),
+                    None if state.closed => return Poll::Ready(None),
+                    None => {}
+                }
+            }
+            match &mut self.listener {
+                // Look, listen, look again, wait.
+                None => self.listener = Some(self.feed.work.listen()),
+                Some(listener) => match Pin::new(listener).poll(cx) {
+                    Poll::Ready(()) => self.listener = None,
+                    Poll::Pending => return Poll::Pending,
+                },
+            }
+        }
+    }
+
+    fn deadline(&self) -> Deadline {
+        Deadline::NEVER
+    }
+}
+
+/// Waits for the thread's end.
+struct End<'a> {
+    feed: &'a Feed,
+    deadline: Deadline,
+    listener: Option<EventListener>,
+}
+
+impl Wait for End<'_> {
+    type Output = ();
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if self.feed.state.lock().ended || self.deadline.has_passed() {
+                return Poll::Ready(());
+            }
+            match &mut self.listener {
+                None => self.listener = Some(self.feed.ended.listen()),
+                Some(listener) => match Pin::new(listener).poll(cx) {
+                    Poll::Ready(()) => self.listener = None,
+                    Poll::Pending => return Poll::Pending,
+                },
+            }
+        }
+    }
+
+    fn deadline(&self) -> Deadline {
+        self.deadline
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        for listener in std::mem::take(&mut self.listeners) {
+            // The application's code.
+            guarded(|| drop(listener));
+        }
+    }
+}
+
+impl fmt::Debug for Feed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Feed").field("listeners", &self.listeners.len()).finish_non_exhaustive()
+    }
+}
