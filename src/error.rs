@@ -391,6 +391,14 @@ pub enum BuildError {
         /// The largest capacity.
         limit: usize,
     },
+    /// The largest capacity of queues is 0 or too large.
+    #[error("a largest capacity of {capacity}: it must be from 1 to {limit}")]
+    InvalidMaxCapacity {
+        /// What was asked for.
+        capacity: usize,
+        /// The largest that a queue can have.
+        limit: usize,
+    },
     /// Two engines have one name.
     #[error("two engines are called \"{name}\"")]
     DuplicateEngine {

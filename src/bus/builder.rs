@@ -37,13 +37,19 @@ pub struct BusBuilder {
     listeners: Vec<Listener>,
 }
 
+/// One worker for each core.
+pub(crate) fn default_workers() -> usize {
+    available_parallelism().map_or(1, usize::from).min(MAX_WORKERS)
+}
+
 impl BusBuilder {
     pub(super) fn new() -> Self {
         Self {
             options: Options {
                 capacity: 1024,
+                max_capacity: MAX_CAPACITY,
                 mode: DeliveryMode::Drop,
-                workers: available_parallelism().map_or(1, usize::from).min(MAX_WORKERS),
+                workers: default_workers(),
                 spin: Duration::from_micros(100),
                 thread_name: "trolleybus".to_owned(),
                 around: None,
@@ -65,6 +71,13 @@ impl BusBuilder {
     /// 1024 if not set.
     pub fn capacity(mut self, events: usize) -> Self {
         self.options.capacity = events;
+        self
+    }
+
+    /// Sets the largest capacity that a subscription may have; one that asks for more is refused. From 1 to 2^24, which
+    /// it is if not set. The default [`capacity`](Self::capacity) may not be larger.
+    pub fn max_capacity(mut self, events: usize) -> Self {
+        self.options.max_capacity = events;
         self
     }
 
@@ -230,9 +243,12 @@ impl BusBuilder {
 
     /// The inside of the bus, and whether an engine has to be started.
     fn into_hub(self) -> Result<(Hub, bool), BuildError> {
-        let Options { capacity, workers, inline_depth: depth, .. } = self.options;
-        if capacity == 0 || capacity > MAX_CAPACITY {
-            return Err(BuildError::InvalidCapacity { capacity, limit: MAX_CAPACITY });
+        let Options { capacity, max_capacity, workers, inline_depth: depth, .. } = self.options;
+        if max_capacity == 0 || max_capacity > MAX_CAPACITY {
+            return Err(BuildError::InvalidMaxCapacity { capacity: max_capacity, limit: MAX_CAPACITY });
+        }
+        if capacity == 0 || capacity > max_capacity {
+            return Err(BuildError::InvalidCapacity { capacity, limit: max_capacity });
         }
         if workers > MAX_WORKERS {
             return Err(BuildError::TooManyWorkers { workers, limit: MAX_WORKERS });
@@ -258,10 +274,20 @@ impl BusBuilder {
 
 impl fmt::Debug for BusBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let options = &self.options;
         f.debug_struct("BusBuilder")
-            .field("capacity", &self.options.capacity)
-            .field("delivery", &self.options.mode)
-            .field("workers", &self.options.workers)
+            .field("capacity", &options.capacity)
+            .field("max_capacity", &options.max_capacity)
+            .field("delivery", &options.mode)
+            .field("workers", &options.workers)
+            .field("spin", &options.spin)
+            .field("thread_name", &options.thread_name)
+            .field("inline_depth", &options.inline_depth)
+            .field("rotate_order", &options.rotate)
+            .field("precise_time", &options.precise_time)
+            .field("max_raw_payload", &options.max_raw)
+            .field("topic_cache", &options.topic_cache)
+            .field("quarantine_after", &options.quarantine_after)
             .field("observer", &self.observer.as_ref().map(|_| format_args!("<observer>")))
             .finish_non_exhaustive()
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::context::Delivery;
 use super::delivered::Delivered;
 use super::handler::{AsyncBody, HandlerResult, InlineBody, Predicate, SyncBody};
-use super::hub::{Hub, MAX_CAPACITY, MAX_CONCURRENCY};
+use super::hub::{Hub, MAX_CONCURRENCY};
 use super::joining;
 use super::receiver::{Doorbell, Receiver};
 use super::subscription::Subscription;
@@ -94,8 +94,8 @@ impl<E: Delivered> Subscribe<E> {
         }
     }
 
-    /// Sets how many events the queue holds. From 1 to 2^24; the bus's default is 1024. Without meaning
-    /// for an inline handler.
+    /// Sets how many events the queue holds. From 1 to what [the bus allows](crate::BusBuilder::max_capacity), 2^24; the
+    /// bus's default is 1024. Without meaning for an inline handler.
     pub fn capacity(mut self, events: usize) -> Self {
         self.capacity = events;
         self
@@ -315,8 +315,9 @@ impl<E: Delivered> Subscribe<E> {
         if capacity == 0 {
             return Err(SubscribeError::ZeroCapacity);
         }
-        if capacity > MAX_CAPACITY {
-            return Err(SubscribeError::CapacityTooLarge { capacity, limit: MAX_CAPACITY });
+        let limit = self.hub.options.max_capacity;
+        if capacity > limit {
+            return Err(SubscribeError::CapacityTooLarge { capacity, limit });
         }
         if concurrency == 0 || concurrency > MAX_CONCURRENCY {
             return Err(SubscribeError::InvalidConcurrency { concurrency, limit: MAX_CONCURRENCY });

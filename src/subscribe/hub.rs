@@ -21,6 +21,8 @@ pub(crate) const MAX_CONCURRENCY: usize = 1024;
 /// What a bus was built with.
 pub(crate) struct Options {
     pub(crate) capacity: usize,
+    /// The largest that a subscription may have.
+    pub(crate) max_capacity: usize,
     pub(crate) mode: DeliveryMode,
     pub(crate) workers: usize,
     pub(crate) spin: Duration,

@@ -38,6 +38,16 @@ fn z1_options_of_a_subscription_out_of_their_range_are_refused_by_every_kind() {
 }
 
 #[test]
+fn z1_the_largest_capacity_of_a_bus_holds_for_every_kind() {
+    let bus = EventBus::builder().capacity(2).max_capacity(8).build().expect("build");
+    refused(
+        || bus.subscribe::<u32>("a").capacity(9),
+        |error| matches!(error, SubscribeError::CapacityTooLarge { capacity: 9, limit: 8 }),
+    );
+    let _held = bus.subscribe::<u32>("a").capacity(8).receiver().expect("the largest capacity");
+}
+
+#[test]
 fn z1_a_queue_of_one_event_holds_one_in_every_mode() {
     let bus = EventBus::new();
     let modes = [
@@ -69,6 +79,17 @@ fn options_of_a_bus_out_of_their_range_are_refused() {
     for capacity in [0, (1 << 24) + 1, usize::MAX] {
         let error = builder().capacity(capacity).build().expect_err("a capacity out of range");
         assert!(matches!(error, BuildError::InvalidCapacity { capacity: said, .. } if said == capacity));
+        check_display(&error);
+    }
+    for largest in [0, (1 << 24) + 1, usize::MAX] {
+        let error = builder().max_capacity(largest).build().expect_err("a largest capacity out of range");
+        assert!(matches!(error, BuildError::InvalidMaxCapacity { capacity: said, .. } if said == largest));
+        check_display(&error);
+    }
+    // The default, given or not, is not above the largest.
+    for builder in [builder().max_capacity(1023), builder().max_capacity(1).capacity(2)] {
+        let error = builder.build().expect_err("a default above the largest");
+        assert!(matches!(error, BuildError::InvalidCapacity { capacity, limit } if capacity > limit));
         check_display(&error);
     }
     for depth in [0, 129, usize::MAX] {
