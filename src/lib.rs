@@ -156,6 +156,7 @@
 //! |---|---|---|
 //! | `json` | no | values travel as JSON over [engines](engine) that carry them out of the process; without it bytes do |
 //! | `cloudevents` | no | events at the edge of a broker, as CloudEvents 1.0: the codec of the module [`envelope`] |
+//! | `config` | no | `Config`: a bus from YAML, JSON, TOML and the environment |
 //!
 //! # Trade-offs
 //!
@@ -174,6 +175,8 @@
 #![cfg_attr(not(test), warn(clippy::disallowed_methods, clippy::disallowed_types))]
 
 mod bus;
+#[cfg(feature = "config")]
+mod config;
 mod dispatch;
 pub mod engine;
 pub mod envelope;
@@ -193,6 +196,11 @@ pub use bus::{
     BusBuilder, BusStats, EngineStats, EventBuilder, EventBus, Explained, Explanation, Publish, Publisher,
     Rerouting, Routes, Shutdown, ShutdownReport, Starting, SubscriptionStats, TopicInfo, TransportStats,
     Unfinished, Verdict, WeakEventBus,
+};
+#[cfg(feature = "config")]
+pub use config::{
+    Config, ConfigError, ConfigLoader, ConfigProblem, ConfigProblemKind, EngineSettings, Format, Rule,
+    Secret, Settings,
 };
 pub use dispatch::{
     Accepted, DeliveryMode, Dropped, HandledDelivery, Ledger, NotDelivered, Observer, Problem, Receipt,

@@ -4,7 +4,7 @@
 //! Generic types stand with a payload that is `Send` and `Sync`, and with one that is not where they can
 //! exist at all.
 
-#![cfg(feature = "cloudevents")]
+#![cfg(all(feature = "cloudevents", feature = "config"))]
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -173,6 +173,16 @@ table! {
     + + + + + TenantError;
     + + + + + Topic;
     + + + + + TopicError;
+    + + + + + Config;
+    + + + + + ConfigError;
+    + + + + + ConfigLoader;
+    + + + + + ConfigProblem;
+    + + + + + ConfigProblemKind;
+    + + + + + EngineSettings;
+    + + + + + Format;
+    + + + + + Rule;
+    + + + + + Secret;
+    + + + + + Settings;
     + + + + + Accepted;
     + + + + + EngineFailure;
     + + + + + EngineStats;

@@ -37,6 +37,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use builder::BusBuilder;
+#[cfg(feature = "config")]
+pub(crate) use builder::default_workers;
 pub use engine_options::Routes;
 pub use engine_stats::{EngineStats, TransportStats};
 pub use event_builder::EventBuilder;

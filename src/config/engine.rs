@@ -1,0 +1,109 @@
+//! One engine of a configuration, and one rule.
+
+use super::settings::Settings;
+use super::value::Place;
+use crate::pattern::TopicPattern;
+
+/// An engine that is listed in a configuration.
+#[derive(Clone, Debug)]
+pub struct EngineSettings {
+    pub(super) name: String,
+    pub(super) kind: String,
+    pub(super) settings: Settings,
+    /// Where the name and the type stand.
+    pub(super) name_at: Place,
+    pub(super) kind_at: Place,
+}
+
+impl EngineSettings {
+    /// An engine of a type, with no settings.
+    #[must_use]
+    #[track_caller]
+    pub fn new(name: impl Into<String>, kind: impl Into<String>) -> Self {
+        let at = Place::caller();
+        let settings = Settings::default();
+        Self { name: name.into(), kind: kind.into(), settings, name_at: at.clone(), kind_at: at }
+    }
+
+    /// Gives it settings.
+    #[must_use]
+    pub fn with_settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// The name by which rules find it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its type, such as `memory`.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// Its settings, which the engine reads itself.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+}
+
+/// Places do not count.
+impl PartialEq for EngineSettings {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.name, &self.kind, &self.settings) == (&other.name, &other.kind, &other.settings)
+    }
+}
+
+/// Says which engine gets which topics.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    pub(super) patterns: Vec<TopicPattern>,
+    pub(super) engine: String,
+    /// Where the rule and the name of its engine stand.
+    pub(super) at: Place,
+    pub(super) engine_at: Place,
+}
+
+impl Rule {
+    /// A rule for topics that match one of the patterns.
+    ///
+    /// ```
+    /// use trolleybus::{Config, EngineSettings, Rule, TopicPattern};
+    ///
+    /// let config = Config::new()
+    ///     .with_engine_settings(EngineSettings::new("near", "memory"))
+    ///     .with_rule(Rule::new([TopicPattern::new("user.*")?], "near"));
+    /// assert!(config.check().is_ok());
+    /// # Ok::<(), trolleybus::PatternError>(())
+    /// ```
+    #[must_use]
+    #[track_caller]
+    pub fn new(patterns: impl IntoIterator<Item = TopicPattern>, engine: impl Into<String>) -> Self {
+        let at = Place::caller();
+        let patterns = patterns.into_iter().collect();
+        Self { patterns, engine: engine.into(), at: at.clone(), engine_at: at }
+    }
+
+    /// The patterns of the topics.
+    #[must_use]
+    pub fn patterns(&self) -> &[TopicPattern] {
+        &self.patterns
+    }
+
+    /// The name of the engine.
+    #[must_use]
+    pub fn engine(&self) -> &str {
+        &self.engine
+    }
+}
+
+/// Places do not count.
+impl PartialEq for Rule {
+    fn eq(&self, other: &Self) -> bool {
+        self.engine == other.engine && self.patterns == other.patterns
+    }
+}

@@ -1,0 +1,308 @@
+//! From the merged tree to a configuration, with everything that is wrong on the way.
+
+use std::time::Duration;
+
+use super::config::Config;
+use super::engine::{EngineSettings, Rule};
+use super::keys::{KeySpec, Kind, Support, names, spec};
+use super::nearest::nearest;
+use super::problem::{ConfigProblem, ConfigProblemKind, join};
+use super::scalar;
+use super::secret::quote;
+use super::settings::Settings;
+use super::value::{Key, Node, Place, Value};
+use crate::dispatch::DeliveryMode;
+use crate::pattern::TopicPattern;
+
+/// A value of the type that its key has.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Parsed {
+    Number(u64),
+    Time(Duration),
+    Flag(bool),
+    Text(String),
+}
+
+/// Reads a tree over the defaults.
+pub(crate) fn read(tree: &Node, config: Config, problems: &mut Vec<ConfigProblem>) -> Config {
+    let mut reader = Reader { config, problems };
+    reader.top(tree);
+    let Reader { config, problems } = reader;
+    config.check_relations(problems);
+    config
+}
+
+struct Reader<'a> {
+    config: Config,
+    problems: &'a mut Vec<ConfigProblem>,
+}
+
+impl Reader<'_> {
+    fn problem(&mut self, at: &Place, path: impl Into<String>, kind: ConfigProblemKind) {
+        self.problems.push(ConfigProblem::new(at, path, kind));
+    }
+
+    /// The entries of a map, whose keys must be those below `parent` in the table. `path` is where the map stands.
+    fn map<'n>(&mut self, node: &'n Node, parent: &str, path: &str) -> &'n [(Key, Node)] {
+        let Value::Map(entries) = &node.value else {
+            self.wrong(node, path, "a map of keys");
+            return &[];
+        };
+        let known = names(parent);
+        for (key, _) in entries.iter().filter(|(key, _)| !known.contains(&key.name.as_str())) {
+            let nearest = nearest(&key.name, known.iter().copied()).map(str::to_owned);
+            let known = known.iter().map(|name| (*name).to_owned()).collect();
+            self.problem(&key.at, join(path, &key.name), ConfigProblemKind::UnknownKey { nearest, known });
+        }
+        entries
+    }
+
+    /// What should be a list or a map. What it holds is not said: whole files can end up as one text.
+    fn wrong(&mut self, node: &Node, path: &str, expected: &str) {
+        let kind = ConfigProblemKind::WrongType {
+            found: node.value.kind().to_owned(),
+            expected: expected.to_owned(),
+        };
+        self.problem(&node.at, path, kind);
+    }
+
+    fn list<'n>(&mut self, node: &'n Node, path: &str, expected: &str) -> &'n [Node] {
+        match &node.value {
+            Value::List(items) => items,
+            _ => {
+                self.wrong(node, path, expected);
+                &[]
+            }
+        }
+    }
+
+    /// A single value.
+    fn single(&mut self, key: &KeySpec, node: &Node, path: &str) -> Option<Parsed> {
+        match parse(key.kind, &node.value) {
+            Ok(parsed) => match key.support {
+                Support::Yes => return Some(parsed),
+                Support::NotYet(needs) => {
+                    self.problem(&node.at, path, ConfigProblemKind::NotSupported { needs });
+                }
+            },
+            Err(kind) => self.problem(&node.at, path, kind),
+        }
+        None
+    }
+
+    fn top(&mut self, tree: &Node) {
+        let mut mode = None;
+        let mut timeout = None;
+        for (key, node) in self.map(tree, "", "") {
+            match key.name.as_str() {
+                "engines" => self.engines(node),
+                "routing" => self.routing(node),
+                name => {
+                    let Some(key) = spec(name) else { continue };
+                    let Some(parsed) = self.single(key, node, name) else { continue };
+                    match (name, &parsed) {
+                        ("deliveryMode", Parsed::Text(choice)) => mode = Some(choice.clone()),
+                        ("publishBlockTimeout", Parsed::Time(time)) => {
+                            timeout = Some((*time, node.at.clone()));
+                        }
+                        _ => {}
+                    }
+                    self.config.set(key, parsed, node.at.clone());
+                }
+            }
+        }
+        // A value that was refused leaves its partner alone: it would only be the echo.
+        let given = |name: &str| tree.get(name).is_some();
+        match (mode.as_deref(), timeout) {
+            (Some("timeout"), Some((time, _))) => self.config.delivery_mode = DeliveryMode::Timeout(time),
+            (Some("timeout"), None) if !given("publishBlockTimeout") => {
+                let at = self.config.place("deliveryMode").unwrap_or(&tree.at).clone();
+                let why = "deliveryMode is timeout, which needs publishBlockTimeout".to_owned();
+                let kind = ConfigProblemKind::Conflict { with: "publishBlockTimeout", why };
+                self.problem(&at, "deliveryMode", kind);
+            }
+            (choice, Some((_, at))) if choice.is_some() || !given("deliveryMode") => {
+                let choice = choice.unwrap_or("drop");
+                let why = format!("publishBlockTimeout is for deliveryMode timeout, and it is {choice}");
+                let kind = ConfigProblemKind::Conflict { with: "deliveryMode", why };
+                self.problem(&at, "publishBlockTimeout", kind);
+            }
+            (Some("dropOldest"), _) => self.config.delivery_mode = DeliveryMode::DropOldest,
+            (Some("block"), _) => self.config.delivery_mode = DeliveryMode::Block,
+            (Some("drop"), _) => self.config.delivery_mode = DeliveryMode::Drop,
+            _ => {}
+        }
+    }
+
+    fn engines(&mut self, node: &Node) {
+        for (index, item) in self.list(node, "engines", "a list of engines").iter().enumerate() {
+            let path = format!("engines[{index}]");
+            let entries = self.map(item, "engines[].", &path);
+            if !matches!(item.value, Value::Map(_)) {
+                continue;
+            }
+            let (name, name_at) = self.required(item, "engines[].", "name", &path);
+            let (kind, kind_at) = self.required(item, "engines[].", "type", &path);
+            let mut settings = Settings::empty(&item.at, format!("{path}.config"));
+            if let Some((_, node)) = entries.iter().find(|(key, _)| key.name == "config") {
+                if matches!(node.value, Value::Map(_)) {
+                    settings = Settings::of(node.clone(), format!("{path}.config"));
+                    settings.find_masked(self.problems);
+                } else {
+                    self.wrong(node, &format!("{path}.config"), "a map of settings");
+                }
+            }
+            self.config.engines.push(EngineSettings { name, kind, settings, name_at, kind_at });
+        }
+    }
+
+    /// A text that must be there; empty if it is not.
+    fn required(&mut self, node: &Node, parent: &str, name: &str, path: &str) -> (String, Place) {
+        let Some(value) = node.get(name) else {
+            self.problem(&node.at, path, ConfigProblemKind::Missing { key: name.to_owned() });
+            return (String::new(), node.at.clone());
+        };
+        let key = spec(&format!("{parent}{name}"));
+        match key.and_then(|key| self.single(key, value, &format!("{path}.{name}"))) {
+            Some(Parsed::Text(text)) => (text, value.at.clone()),
+            _ => (String::new(), value.at.clone()),
+        }
+    }
+
+    fn routing(&mut self, node: &Node) {
+        for (index, item) in self.list(node, "routing", "a list of rules").iter().enumerate() {
+            let path = format!("routing[{index}]");
+            self.map(item, "routing[].", &path);
+            if !matches!(item.value, Value::Map(_)) {
+                continue;
+            }
+            let mut patterns = Vec::new();
+            match item.get("topics") {
+                None => {
+                    self.problem(&item.at, &*path, ConfigProblemKind::Missing { key: "topics".to_owned() });
+                }
+                Some(topics) => {
+                    let path = format!("{path}.topics");
+                    let items = self.list(topics, &path, &Kind::Patterns.expected());
+                    if matches!(&topics.value, Value::List(items) if items.is_empty()) {
+                        let (found, allowed) = ("a list of 0".to_owned(), "one pattern or more".to_owned());
+                        self.problem(&topics.at, &*path, ConfigProblemKind::OutOfRange { found, allowed });
+                    }
+                    for (index, item) in items.iter().enumerate() {
+                        patterns.extend(self.pattern(item, &format!("{path}[{index}]")));
+                    }
+                }
+            }
+            let (engine, engine_at) = self.required(item, "routing[].", "engine", &path);
+            self.config.routing.push(Rule { patterns, engine, at: item.at.clone(), engine_at });
+        }
+    }
+
+    fn pattern(&mut self, node: &Node, path: &str) -> Option<TopicPattern> {
+        let (Value::Text(text) | Value::Untyped(text)) = &node.value else {
+            let kind =
+                ConfigProblemKind::WrongType { found: found(&node.value), expected: "a pattern".to_owned() };
+            self.problem(&node.at, path, kind);
+            return None;
+        };
+        match TopicPattern::new(text) {
+            Ok(pattern) => Some(pattern),
+            Err(error) => {
+                let pattern = quote(text);
+                self.problem(&node.at, path, ConfigProblemKind::InvalidPattern { pattern, error });
+                None
+            }
+        }
+    }
+}
+
+/// What was found, in words, for a key that is no secret.
+fn found(value: &Value) -> String {
+    match value {
+        Value::Bool(flag) => flag.to_string(),
+        Value::Int(number) => number.to_string(),
+        Value::Float(number) => number.to_string(),
+        Value::Text(text) | Value::Untyped(text) => format!("the text {}", quote(text)),
+        Value::Null | Value::List(_) | Value::Map(_) => value.kind().to_owned(),
+    }
+}
+
+/// Makes of a value what its key takes.
+pub(crate) fn parse(kind: Kind, value: &Value) -> Result<Parsed, ConfigProblemKind> {
+    let wrong = |found| Err(ConfigProblemKind::WrongType { found, expected: kind.expected() });
+    let text = match value {
+        Value::Text(text) | Value::Untyped(text) => Some(text.as_str()),
+        _ => None,
+    };
+    let value = value.resolved();
+    let out = || ConfigProblemKind::OutOfRange { found: found(&value), allowed: kind.range() };
+    match kind {
+        Kind::Count(least, most) | Kind::Size(least, most) => {
+            let number = match &value {
+                Value::Int(number) => Some(*number),
+                // JSON and TOML write whole numbers in both ways.
+                Value::Float(number) if number.fract() == 0.0 => {
+                    Some(scalar::whole(*number).ok_or_else(out)?)
+                }
+                Value::Text(text) if matches!(kind, Kind::Size(..)) => scalar::size(text).map(i128::from),
+                _ => None,
+            };
+            let Some(number) = number else { return wrong(found(&value)) };
+            match u64::try_from(number) {
+                Ok(number) if (least..=most).contains(&number) => Ok(Parsed::Number(number)),
+                _ => Err(out()),
+            }
+        }
+        Kind::Time(least, most) => {
+            let time = match &value {
+                Value::Int(_) | Value::Float(_) => scalar::seconds(&value).ok_or_else(out)?,
+                Value::Text(text) => match scalar::duration(text) {
+                    Some(time) => time,
+                    None => return wrong(found(&value)),
+                },
+                _ => return wrong(found(&value)),
+            };
+            if (u128::from(least)..=u128::from(most)).contains(&time.as_nanos()) {
+                Ok(Parsed::Time(time))
+            } else {
+                Err(out())
+            }
+        }
+        Kind::Flag => match value {
+            Value::Bool(flag) => Ok(Parsed::Flag(flag)),
+            _ => wrong(found(&value)),
+        },
+        Kind::Choice(choices) => match text {
+            Some(text) if choices.contains(&text) => Ok(Parsed::Text(text.to_owned())),
+            Some(text) => Err(no_choice(text, choices)),
+            None => wrong(found(&value)),
+        },
+        Kind::EngineType => match text {
+            Some(text) if !text.is_empty() => Ok(Parsed::Text(text.to_owned())),
+            _ => wrong(found(&value)),
+        },
+        Kind::Text(most) => match text {
+            Some(text) if is_name(text, most) => Ok(Parsed::Text(text.to_owned())),
+            _ => wrong(found(&value)),
+        },
+        Kind::Secret => match text {
+            Some(text) => Ok(Parsed::Text(text.to_owned())),
+            None => wrong(value.kind().to_owned()),
+        },
+        Kind::Settings | Kind::Patterns => wrong(value.kind().to_owned()),
+    }
+}
+
+/// A name that fits.
+pub(crate) fn is_name(text: &str, most: usize) -> bool {
+    (1..=most).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
+/// A text that is none of those that there are.
+pub(crate) fn no_choice(text: &str, allowed: &[&str]) -> ConfigProblemKind {
+    ConfigProblemKind::NoChoice {
+        found: quote(text),
+        allowed: allowed.iter().map(|name| (*name).to_owned()).collect(),
+        nearest: nearest(text, allowed.iter().copied()).map(str::to_owned),
+    }
+}
