@@ -1,5 +1,7 @@
 //! What must hold between the keys of a configuration, and the ranges of what code sets.
 
+use std::collections::HashSet;
+
 use super::config::Config;
 use super::engine::{EngineSettings, Rule};
 use super::keys::{BROKERS, Kind, spec};
@@ -128,7 +130,8 @@ impl Config {
         if known.is_empty() {
             known.push(self.default_engine());
         }
-        known.retain(|name| !name.is_empty());
+        let mut seen = HashSet::new();
+        known.retain(|name| !name.is_empty() && seen.insert(*name));
         for (index, Rule { engine, engine_at, .. }) in self.routing.iter().enumerate() {
             if !engine.is_empty() && !known.contains(&engine.as_str()) {
                 let kind = ConfigProblemKind::UnknownEngine {

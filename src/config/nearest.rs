@@ -10,7 +10,11 @@ pub(crate) fn nearest<'a>(found: &str, known: impl IntoIterator<Item = &'a str>)
         name.chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_lowercase).collect()
     };
     let found = plain(found);
-    let near = |name: &&str| distance(&found, &plain(name));
+    let near = |name: &&str| {
+        let name = plain(name);
+        // Half of a name is nearer than any slip.
+        if found.len() > 2 && name.starts_with(&found) { 1 } else { distance(&found, &name) }
+    };
     let (name, far) = known.into_iter().map(|name| (name, near(&name))).min_by_key(|(_, far)| *far)?;
     (far <= 1.max(found.len() / 3)).then_some(name)
 }
@@ -46,6 +50,8 @@ mod tests {
             ("WORKER-COUNT", Some("workerCount")),
             ("wrokerCount", Some("workerCount")),
             ("engin", Some("engine")),
+            ("delivery", Some("deliveryMode")),
+            ("de", None),
             ("enginess", Some("engines")),
             ("colour", None),
             ("x", None),

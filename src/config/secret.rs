@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
+use super::nearest::nearest;
+
 /// What stands in the place of a secret.
 pub(crate) const MASK: &str = "***";
 
@@ -102,36 +104,27 @@ pub(crate) fn is_secret(name: &str) -> bool {
         "auth",
     ];
     let plain: String = name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
-    plain == "pass" || plain == "pwd" || PARTS.iter().any(|part| plain.contains(part))
+    // A slip in the name must not uncover what it hides.
+    let slip = || nearest(&plain, ["password", "secret", "token", "credential"]).is_some();
+    plain == "pass" || plain == "pwd" || PARTS.iter().any(|part| plain.contains(part)) || slip()
 }
 
-/// Masks what is secret in an address: who logs in, and parameters with the names of secrets.
+/// Masks what is secret in an address: who logs in, and all from the first parameter on that is named like a secret.
 pub(crate) fn mask_address(text: &str) -> Cow<'_, str> {
     let Some(scheme) = text.find("://").map(|at| at + 3) else { return Cow::Borrowed(text) };
     // Up to the last @: a password that is not encoded may hold anything.
-    let host = text.rfind('@').filter(|at| *at >= scheme).map_or(scheme, |at| at);
-    let (rest, query) = text[host..].split_once('?').unwrap_or((&text[host..], ""));
-    let hidden = |pair: &&str| pair.split_once('=').is_some_and(|(name, _)| is_secret(name));
-    if host == scheme && !query.split('&').any(|pair| hidden(&pair)) {
-        return Cow::Borrowed(text);
+    let host = text.rfind('@').filter(|at| *at >= scheme).unwrap_or(scheme);
+    let rest = &text[host..];
+    let secret = rest.match_indices('=').find(|(at, _)| {
+        let name = rest[..*at].rsplit(['?', '&', ';', '#']).next().unwrap_or_default();
+        is_secret(name)
+    });
+    let login = if host > scheme { MASK } else { "" };
+    match secret {
+        Some((at, _)) => Cow::Owned(format!("{}{login}{}={MASK}", &text[..scheme], &rest[..at])),
+        None if login.is_empty() => Cow::Borrowed(text),
+        None => Cow::Owned(format!("{}{login}{rest}", &text[..scheme])),
     }
-    let mut masked = text[..scheme].to_owned();
-    if host > scheme {
-        masked.push_str(MASK);
-    }
-    masked.push_str(rest);
-    for (number, pair) in query.split('&').filter(|pair| !pair.is_empty()).enumerate() {
-        masked.push(if number == 0 { '?' } else { '&' });
-        match pair.split_once('=').filter(|_| hidden(&pair)) {
-            Some((name, _)) => {
-                masked.push_str(name);
-                masked.push('=');
-                masked.push_str(MASK);
-            }
-            None => masked.push_str(pair),
-        }
-    }
-    Cow::Owned(masked)
 }
 
 /// Says whether a text is one that masking has made.
@@ -160,7 +153,16 @@ mod tests {
 
     #[test]
     fn names_of_secrets_are_known_in_every_spelling() {
-        for name in ["password", "PASSWORD", "sasl.password", "secretAccessKey", "access_key_id", "api-key"] {
+        for name in [
+            "password",
+            "PASSWORD",
+            "sasl.password",
+            "secretAccessKey",
+            "access_key_id",
+            "api-key",
+            "pasword",
+            "sercet",
+        ] {
             assert!(is_secret(name), "{name}");
         }
         for name in ["url", "user", "poolSize", "keyspace", "compass", "partitionKey"] {
@@ -174,7 +176,8 @@ mod tests {
             ("redis://host/0", "redis://host/0"),
             ("redis://me:hunter2@host/0", "redis://***@host/0"),
             ("redis://me:hun/te@r2?x@host/0?db=1", "redis://***@host/0?db=1"),
-            ("nats://host?tls=1&token=hunter2", "nats://host?tls=1&token=***"),
+            ("nats://host?tls=1&token=hunter2&a=b", "nats://host?tls=1&token=***"),
+            ("nats://me:hunter2@host?token=hunter2", "nats://***@host?token=***"),
             ("no address, me@home", "no address, me@home"),
             ("", ""),
         ] {

@@ -1,0 +1,248 @@
+//! Each key that is accepted, seen on a bus that runs. The original takes most of its keys and never looks at them
+//! again (D-ALL-2).
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::{Duration, Instant};
+
+use trolleybus::{DropReason, Event, EventBus, PublishRefusal, SubscribeError};
+
+use crate::eventually::eventually;
+use crate::support::{PATIENCE, watchdog};
+use crate::{bus, config};
+
+/// How many events a queue takes that says nothing of its capacity.
+fn room(bus: &EventBus) -> usize {
+    let held = bus.subscribe::<u32>("n").receiver().expect("subscribe");
+    (0..5000_u32).for_each(|number| drop(bus.publish("n", number).expect("publish")));
+    held.len()
+}
+
+#[test]
+fn x5_default_event_buffer_size_is_the_capacity_of_a_queue() {
+    assert_eq!(room(&bus("defaultEventBufferSize: 7")), 7);
+    assert_eq!(room(&bus("")), 1024);
+    // The other capacities follow from the largest one.
+    assert_eq!(room(&bus("maxEventQueueSize: 9")), 9);
+}
+
+#[test]
+fn x5_max_event_queue_size_refuses_larger_subscriptions() {
+    let bus = bus("maxEventQueueSize: 100");
+    let error = bus.subscribe::<u32>("n").capacity(101).receiver().err();
+    assert!(
+        matches!(error, Some(SubscribeError::CapacityTooLarge { capacity: 101, limit: 100 })),
+        "{error:?}"
+    );
+    let _held = bus.subscribe::<u32>("n").capacity(100).receiver().expect("the largest");
+}
+
+#[test]
+fn x5_worker_count_is_the_number_of_handlers_that_run_at_a_time() {
+    let _watchdog = watchdog("x5_worker_count");
+    for workers in [1, 3] {
+        let bus = bus(&format!("workerCount: {workers}"));
+        let running = Arc::new(AtomicUsize::new(0));
+        let most = Arc::new(AtomicUsize::new(0));
+        let (open, gate) = mpsc::channel::<()>();
+        let gate = Arc::new(Mutex::new(gate));
+        let (mine, peak) = (Arc::clone(&running), Arc::clone(&most));
+        let handler = move |_: &Event<u32>| {
+            let now = mine.fetch_add(1, Ordering::SeqCst) + 1;
+            peak.fetch_max(now, Ordering::SeqCst);
+            let _ = gate.lock().expect("lock").recv_timeout(PATIENCE);
+            mine.fetch_sub(1, Ordering::SeqCst);
+        };
+        let handlers: Vec<_> =
+            (0..8).map(|_| bus.subscribe::<u32>("n").handle(handler.clone()).expect("subscribe")).collect();
+        bus.publish("n", 1_u32).expect("publish");
+        eventually("all workers have begun", || running.load(Ordering::SeqCst) == workers);
+        (0..8).for_each(|_| open.send(()).expect("send"));
+        eventually("all is handled", || handlers.iter().all(|handler| handler.stats().delivered == 1));
+        assert_eq!(most.load(Ordering::SeqCst), workers);
+    }
+    let error = bus("workerCount: 0").subscribe::<u32>("n").handle(|_| ()).err();
+    assert!(matches!(error, Some(SubscribeError::NoWorkers)), "{error:?}");
+}
+
+#[test]
+fn x5_d_all_2_delivery_mode_says_what_happens_at_a_full_queue() {
+    let _watchdog = watchdog("x5_delivery_mode");
+    let dropped = |text: &str| {
+        let bus = bus(&format!("defaultEventBufferSize: 1\n{text}"));
+        let mut held = bus.subscribe::<u32>("n").receiver().expect("subscribe");
+        bus.publish("n", 1_u32).expect("publish");
+        // The deadline ends the wait of `block`.
+        let receipt = bus.event("n", 2_u32).deadline(Duration::from_millis(20)).publish().expect("publish");
+        let reasons = [DropReason::Full, DropReason::Timeout].map(|reason| receipt.dropped_by().by(reason));
+        (reasons, held.try_recv().map(|number| *number))
+    };
+    assert_eq!(dropped("deliveryMode: drop"), ([1, 0], Ok(1)));
+    assert_eq!(dropped("deliveryMode: dropOldest"), ([0, 0], Ok(2)));
+    assert_eq!(dropped("deliveryMode: block"), ([0, 1], Ok(1)));
+    assert_eq!(dropped("deliveryMode: timeout\npublishBlockTimeout: 1ms"), ([0, 1], Ok(1)));
+}
+
+#[test]
+fn x5_d_all_2_publish_block_timeout_is_the_time_that_a_publisher_waits() {
+    let _watchdog = watchdog("x5_publish_block_timeout");
+    // Numbers are seconds, as in the original's samples.
+    for (time, least) in [("0", 0), ("50ms", 50), ("0.05", 50)] {
+        let bus =
+            bus(&format!("defaultEventBufferSize: 1\ndeliveryMode: timeout\npublishBlockTimeout: {time}"));
+        let _held = bus.subscribe::<u32>("n").receiver().expect("subscribe");
+        bus.publish("n", 1_u32).expect("publish");
+        let began = Instant::now();
+        let receipt = bus.publish("n", 2_u32).expect("publish");
+        assert!(began.elapsed() >= Duration::from_millis(least), "{time}");
+        assert_eq!(receipt.dropped_by().by(DropReason::Timeout), 1, "{time}");
+    }
+}
+
+#[test]
+fn x5_d_all_2_rotate_subscriber_order_changes_who_is_first() {
+    let firsts = |text: &str| {
+        let bus = bus(text);
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let subscriptions: Vec<_> = (0..3)
+            .map(|me| {
+                let order = Arc::clone(&order);
+                let note = move |_: &Event<u32>| order.lock().expect("lock").push(me);
+                bus.subscribe::<u32>("n").handle_inline(note).expect("subscribe")
+            })
+            .collect();
+        for number in 0..6_u32 {
+            bus.publish("n", number).expect("publish");
+        }
+        drop(subscriptions);
+        let order = order.lock().expect("lock");
+        let mut firsts: Vec<_> = order.chunks(3).map(|round| round[0]).collect();
+        firsts.sort_unstable();
+        firsts.dedup();
+        firsts
+    };
+    assert_eq!(firsts("rotateSubscriberOrder: true"), [0, 1, 2]);
+    assert_eq!(firsts("rotateSubscriberOrder: false"), [0]);
+    assert_eq!(firsts(""), [0]);
+}
+
+#[test]
+fn x5_thread_name_is_that_of_the_workers() {
+    let _watchdog = watchdog("x5_thread_name");
+    let bus = bus("threadName: orders\nworkerCount: 1");
+    let (send, names) = mpsc::channel();
+    let tell =
+        move |_: &Event<u32>| send.send(std::thread::current().name().map(str::to_owned)).expect("send");
+    let _handler = bus.subscribe::<u32>("n").handle(tell).expect("subscribe");
+    bus.publish("n", 1_u32).expect("publish");
+    assert_eq!(names.recv_timeout(PATIENCE), Ok(Some("orders-0".to_owned())));
+}
+
+#[test]
+fn x5_inline_depth_stops_handlers_that_publish_to_themselves() {
+    let bus = bus("inlineDepth: 5");
+    let (weak, depth) = (bus.downgrade(), Arc::new(AtomicUsize::new(0)));
+    let count = Arc::clone(&depth);
+    let refusals = Arc::new(Mutex::new(Vec::new()));
+    let refused = Arc::clone(&refusals);
+    let again = move |_: &Event<u32>| {
+        count.fetch_add(1, Ordering::SeqCst);
+        let bus = weak.upgrade().expect("the bus is there");
+        if let Err(error) = bus.publish("n", 1_u32) {
+            refused.lock().expect("lock").push(error.refusal().clone());
+        }
+    };
+    let _handler = bus.subscribe::<u32>("n").handle_inline(again).expect("subscribe");
+    bus.publish("n", 1_u32).expect("publish");
+    assert_eq!(depth.load(Ordering::SeqCst), 5);
+    assert_eq!(*refusals.lock().expect("lock"), [PublishRefusal::TooDeep { limit: 5 }]);
+}
+
+#[test]
+fn x5_precise_time_gives_events_times_that_differ() {
+    let _watchdog = watchdog("x5_precise_time");
+    let bus = bus("preciseTime: true");
+    let times = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&times);
+    let note = move |event: &Event<u32>| seen.lock().expect("lock").push(event.time());
+    let _handler = bus.subscribe::<u32>("n").handle_inline(note).expect("subscribe");
+    // The coarse clock stands for a millisecond at least; the precise one moves between two publishes.
+    eventually("two events less than half a millisecond apart", || {
+        times.lock().expect("lock").clear();
+        (0..10_u32).for_each(|number| drop(bus.publish("n", number).expect("publish")));
+        let times = times.lock().expect("lock");
+        times.windows(2).any(|pair| {
+            pair[1]
+                .duration_since(pair[0])
+                .is_ok_and(|gap| !gap.is_zero() && gap < Duration::from_micros(500))
+        })
+    });
+}
+
+#[test]
+fn x5_max_raw_payload_refuses_larger_ones() {
+    for (size, limit) in [("2KiB", 2048), ("100", 100)] {
+        let bus = bus(&format!("maxRawPayload: {size}"));
+        let publish =
+            |bytes: usize| bus.publish_raw("n", vec![0_u8; bytes]).map_err(|error| error.refusal().clone());
+        assert!(publish(limit).is_ok());
+        let refusal = publish(limit + 1).expect_err("too large");
+        assert_eq!(refusal, PublishRefusal::TooLarge { size: limit + 1, limit });
+    }
+}
+
+#[test]
+fn x5_topic_cache_is_the_number_of_topics_that_are_remembered() {
+    let remembered = |text: &str| {
+        let bus = bus(text);
+        for number in 0..50 {
+            bus.publish(format!("t.{number}"), 1_u32).expect("publish");
+        }
+        format!("{:?}", bus.stats())
+    };
+    // Nothing of it shows but the time that a lookup takes: what reaches the builder is what can be tested.
+    assert_eq!(remembered("topicCache: 10"), remembered("topicCache: 65536"));
+    let builder = config("topicCache: 10").into_builder().expect("a builder");
+    assert!(format!("{builder:?}").contains("topic_cache: 10,"), "{builder:?}");
+}
+
+#[test]
+fn x5_spin_reaches_the_workers() {
+    // It shows in CPU time alone: what reaches the builder is what can be tested.
+    for (text, expected) in
+        [("spin: 0s", "spin: 0ns,"), ("spin: 20us", "spin: 20µs,"), ("spin: 0.5", "spin: 500ms,")]
+    {
+        let builder = config(text).into_builder().expect("a builder");
+        assert!(format!("{builder:?}").contains(expected), "{builder:?}");
+    }
+}
+
+#[test]
+fn x5_quarantine_after_pauses_a_subscription_that_panics() {
+    let _watchdog = watchdog("x5_quarantine_after");
+    // Only this one is wanted: others shall be seen.
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if panic.payload_as_str() != Some("wanted") {
+            hook(panic);
+        }
+    }));
+    let bus = bus("quarantineAfter: 2\nworkerCount: 1");
+    let bad = bus.subscribe::<u32>("n").handle(|number| assert!(**number == 0, "wanted")).expect("subscribe");
+    bus.publish("n", 1_u32).expect("publish");
+    eventually("one panic", || bad.stats().delivered == 1);
+    assert!(!bad.is_paused());
+    bus.publish("n", 1_u32).expect("publish");
+    eventually("the quarantine", || bad.is_paused());
+}
+
+#[test]
+fn x5_engine_is_the_only_one() {
+    assert_eq!(config("engine: memory").engine(), "memory");
+    bus("engine: memory").publish("n", 1_u32).expect("publish");
+    let error = config("engine: custom").into_builder().expect_err("refused").to_string();
+    assert!(
+        error.contains("engine: not supported yet: a bus of this release has the engine memory"),
+        "{error}"
+    );
+}
