@@ -31,7 +31,6 @@ pub(crate) struct Feed {
     work: Listeners,
     /// Somebody waits for the end of the thread.
     ended: Listeners,
-    listeners: Box<[Listener]>,
 }
 
 #[derive(Default)]
@@ -49,11 +48,10 @@ impl Feed {
             state: Mutex::new(State::default()),
             work: Listeners::new(),
             ended: Listeners::new(),
-            listeners: listeners.into(),
         });
         let telling = Arc::clone(&feed);
         // It ends by itself when the feed is closed and empty.
-        drop(thread::Builder::new().name("lifecycle".to_owned()).spawn(move || telling.run())?);
+        drop(thread::Builder::new().name("lifecycle".to_owned()).spawn(move || telling.run(listeners))?);
         Ok(feed)
     }
 
@@ -87,12 +85,17 @@ impl Feed {
         }
     }
 
-    fn run(&self) {
+    /// The life of the thread, which has the listeners for itself: with the last event they go, and with them what they hold.
+    fn run(&self, listeners: Vec<Listener>) {
         IS_TELLING.with(|telling| telling.set(true));
         while let Some(event) = block_on(&mut Next { feed: self, listener: None }) {
-            for listener in &self.listeners {
+            for listener in &listeners {
                 guarded(|| listener(&event));
             }
+        }
+        for listener in listeners {
+            // The application's code.
+            guarded(|| drop(listener));
         }
         self.state.lock().ended = true;
         self.ended.notify(usize::MAX);
@@ -170,17 +173,8 @@ impl Wait for End<'_> {
     }
 }
 
-impl Drop for Feed {
-    fn drop(&mut self) {
-        for listener in std::mem::take(&mut self.listeners) {
-            // The application's code.
-            guarded(|| drop(listener));
-        }
-    }
-}
-
 impl fmt::Debug for Feed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Feed").field("listeners", &self.listeners.len()).finish_non_exhaustive()
+        f.debug_struct("Feed").finish_non_exhaustive()
     }
 }
