@@ -199,8 +199,8 @@ pub use bus::{
 };
 #[cfg(feature = "config")]
 pub use config::{
-    Config, ConfigError, ConfigLoader, ConfigProblem, ConfigProblemKind, EngineSettings, Format, Rule,
-    Secret, Settings,
+    Config, ConfigError, ConfigLoader, ConfigProblem, ConfigProblemKind, DuplicateEngineType, EngineRegistry,
+    EngineSettings, Format, HumanDuration, Rule, Secret, Settings,
 };
 pub use dispatch::{
     Accepted, DeliveryMode, Dropped, HandledDelivery, Ledger, NotDelivered, Observer, Problem, Receipt,

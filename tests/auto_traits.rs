@@ -178,6 +178,9 @@ table! {
     + + + + + ConfigLoader;
     + + + + + ConfigProblem;
     + + + + + ConfigProblemKind;
+    + + + + + DuplicateEngineType;
+    + + + - - EngineRegistry;
+    + + + + + HumanDuration;
     + + + + + EngineSettings;
     + + + + + Format;
     + + + + + Rule;

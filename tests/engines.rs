@@ -17,3 +17,5 @@ mod rules;
 #[path = "engines/start_and_end.rs"]
 mod start_and_end;
 mod support;
+#[path = "engines/telling.rs"]
+mod telling;

@@ -35,6 +35,8 @@ pub struct BusBuilder {
     pub(super) engines: EngineOptions,
     observer: Option<Arc<dyn Observer>>,
     listeners: Vec<Listener>,
+    /// What is to be told of the configuration that this came from.
+    loaded: Option<LifecycleEvent>,
 }
 
 /// One worker for each core.
@@ -64,6 +66,7 @@ impl BusBuilder {
             engines: EngineOptions::default(),
             observer: None,
             listeners: Vec::new(),
+            loaded: None,
         }
     }
 
@@ -211,6 +214,13 @@ impl BusBuilder {
         self
     }
 
+    /// Says that the options come from a configuration.
+    #[cfg(feature = "config")]
+    pub(crate) fn config_loaded(mut self, event: LifecycleEvent) -> Self {
+        self.loaded = Some(event);
+        self
+    }
+
     /// The bus of a builder that nothing was changed of.
     pub(super) fn into_default_hub(self) -> Hub {
         Hub::new(self.options, Arc::new(Hooks::new(None, None, Box::default(), None)), None)
@@ -264,6 +274,9 @@ impl BusBuilder {
             Some(Feed::start(self.listeners).map_err(BuildError::Threads)?)
         };
         let hooks = Arc::new(Hooks::new(self.observer, self.options.quarantine_after, names, feed));
+        if let Some(loaded) = self.loaded {
+            hooks.tell(|_| loaded);
+        }
         let (is_plain, needs_start) = (arranged.is_plain(), arranged.has_transports());
         let Arranged { engines, router, limits } = arranged;
         let engines =

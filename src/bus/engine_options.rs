@@ -148,7 +148,7 @@ impl EngineOptions {
             return Err(BuildError::ZeroTimeout);
         }
         for (at, (name, _)) in named.iter().enumerate() {
-            if !is_name(name) {
+            if !is_engine_name(name) {
                 return Err(BuildError::InvalidEngineName { name: name.clone() });
             }
             if named[..at].iter().any(|(other, _)| other == name) {
@@ -209,7 +209,7 @@ impl Routes {
 }
 
 /// Letters, digits, and some marks between them: names stand in metrics and messages.
-fn is_name(name: &str) -> bool {
+pub(crate) fn is_engine_name(name: &str) -> bool {
     let begins = name.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric());
     let goes_on = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     begins && name.len() <= MAX_NAME && name.bytes().all(goes_on)

@@ -40,6 +40,8 @@ pub use builder::BusBuilder;
 #[cfg(feature = "config")]
 pub(crate) use builder::default_workers;
 pub use engine_options::Routes;
+#[cfg(feature = "config")]
+pub(crate) use engine_options::is_engine_name;
 pub use engine_stats::{EngineStats, TransportStats};
 pub use event_builder::EventBuilder;
 pub use introspect::{BusStats, Explained, Explanation, SubscriptionStats, TopicInfo, Verdict};

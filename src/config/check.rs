@@ -10,6 +10,7 @@ use super::problem::{ConfigError, ConfigProblem, ConfigProblemKind};
 use super::read::{is_name, no_choice, parse};
 use super::secret::quote;
 use super::value::{Place, Value};
+use crate::bus::is_engine_name;
 use crate::dispatch::DeliveryMode;
 
 impl Config {
@@ -113,6 +114,11 @@ impl Config {
 
     fn check_engines(&self, problems: &mut Vec<ConfigProblem>) {
         for (index, engine) in self.engines.iter().enumerate() {
+            if !engine.name.is_empty() && !is_engine_name(&engine.name) {
+                let expected = "letters and digits, and - _ . between them, at most 64".to_owned();
+                let kind = ConfigProblemKind::WrongType { found: quote(&engine.name), expected };
+                problems.push(ConfigProblem::new(&engine.name_at, format!("engines[{index}].name"), kind));
+            }
             if !engine.kind.is_empty() {
                 self.check_type(&engine.kind, format!("engines[{index}].type"), &engine.kind_at, problems);
             }

@@ -1,5 +1,6 @@
 //! One engine of a configuration, and one rule.
 
+use super::problem::{ConfigError, ConfigProblem, ConfigProblemKind};
 use super::settings::Settings;
 use super::value::Place;
 use crate::pattern::TopicPattern;
@@ -48,6 +49,14 @@ impl EngineSettings {
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+}
+
+impl EngineSettings {
+    /// An error about these settings, for what their types cannot say. The reason must hold no secrets.
+    pub fn refuse(&self, why: impl std::fmt::Display) -> ConfigError {
+        let kind = ConfigProblemKind::Engine { message: why.to_string() };
+        ConfigProblem::new(&self.name_at, self.name.clone(), kind).into()
     }
 }
 

@@ -20,7 +20,7 @@
 //! | `problem.rs`, `nearest.rs` | [`ConfigError`]: all that is wrong, and where |
 //! | `settings.rs`, `de.rs`, `de_error.rs` | [`Settings`] of an engine, read through serde |
 //! | `secret.rs`, `print.rs` | [`Secret`], masks, the effective configuration as text |
-//! | `build.rs` | from a `Config` to a builder |
+//! | `registry.rs`, `build.rs` | types of engines by name; from a `Config` to a builder |
 
 mod build;
 mod check;
@@ -40,6 +40,7 @@ mod print;
 mod problem;
 mod read;
 mod reference;
+mod registry;
 mod scalar;
 mod secret;
 mod set;
@@ -53,5 +54,6 @@ pub use engine::{EngineSettings, Rule};
 pub use format::Format;
 pub use loader::ConfigLoader;
 pub use problem::{ConfigError, ConfigProblem, ConfigProblemKind};
+pub use registry::{DuplicateEngineType, EngineRegistry, HumanDuration};
 pub use secret::Secret;
 pub use settings::Settings;

@@ -193,6 +193,12 @@ pub enum ConfigProblemKind {
         /// The one whose name is nearest, if one is near.
         nearest: Option<String>,
     },
+    /// An engine does not take its settings.
+    #[error("{message}")]
+    Engine {
+        /// What it says.
+        message: String,
+    },
     /// The key or the value is known and not supported by this release.
     #[error("not supported yet: {needs}")]
     NotSupported {

@@ -90,3 +90,10 @@ impl From<TopicError> for PatternError {
         }
     }
 }
+
+/// A pattern is one already.
+impl From<std::convert::Infallible> for PatternError {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}

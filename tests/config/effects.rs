@@ -239,10 +239,57 @@ fn x5_quarantine_after_pauses_a_subscription_that_panics() {
 #[test]
 fn x5_engine_is_the_only_one() {
     assert_eq!(config("engine: memory").engine(), "memory");
-    bus("engine: memory").publish("n", 1_u32).expect("publish");
-    let error = config("engine: custom").into_builder().expect_err("refused").to_string();
-    assert!(
-        error.contains("engine: not supported yet: a bus of this release has the engine memory"),
-        "{error}"
-    );
+    let kind = |bus: &EventBus| bus.stats().engines[0].kind;
+    assert_eq!(kind(&bus("engine: memory")), "memory");
+    assert_eq!(kind(&started("engine: custom")), "custom");
+}
+
+/// A bus with engines that have to be started.
+fn started(text: &str) -> EventBus {
+    let builder = config(text).into_builder().unwrap_or_else(|error| panic!("{text}\n{error}"));
+    builder.start().wait().unwrap_or_else(|error| panic!("{text}\n{error}"))
+}
+
+#[test]
+fn x5_engines_name_and_type_and_routing_carry_topics() {
+    let text = "
+engines:
+  - {name: near, type: memory}
+  - {name: far, type: custom}
+  - {name: kept, type: memory}
+routing:
+  - {topics: ['user.created'], engine: kept}
+  - {topics: ['user.*', 'order.**'], engine: far}
+";
+    let bus = started(text);
+    let names: Vec<_> = bus.stats().engines.iter().map(|engine| (engine.name.clone(), engine.kind)).collect();
+    let expected = [("near", "memory"), ("far", "custom"), ("kept", "memory")];
+    assert_eq!(names, expected.map(|(name, kind)| (name.to_owned(), kind)));
+    let of = |topic: &str| bus.explain(topic).expect("a topic").engine;
+    let routes = ["user.created", "user.deleted", "order", "order.7.paid", "other"].map(of);
+    assert_eq!(routes, ["kept", "far", "far", "far", "near"]);
+}
+
+#[test]
+#[cfg(feature = "json")]
+fn x5_engines_config_changes_what_the_engine_does() {
+    let _watchdog = watchdog("custom settings");
+    let text = "
+engines:
+  - name: own
+    type: custom
+    config:
+      maxEventQueueSize: 2
+      defaultEventBufferSize: 1
+      metricsInterval: 1h
+      eventFilters: [{type: topicPrefix, prefixes: ['a.']}]
+";
+    let bus = started(text);
+    let mut held = bus.subscribe::<u32>("*").receiver().expect("subscribe");
+    bus.publish("b.filtered", 0_u32).expect("skipped without an error");
+    // One is handed over and not taken, two are queued, and the next is refused.
+    let full = || (0..100_u32).find_map(|number| bus.publish("a.b", number).err());
+    assert!(full().expect("the queue is bounded").to_string().contains("2 events are queued, the limit"));
+    assert_eq!(*held.recv().expect("the first"), 0);
+    assert_eq!(held.subscription().stats().skipped, 0);
 }

@@ -100,6 +100,8 @@ pub(super) struct Driver {
     lane: Arc<Lane>,
     ingress: Ingress,
     metrics: Option<MetricsHandle>,
+    /// How many events may be handed over and not done with.
+    buffer: usize,
     /// The event that is being handed over, if there is room for it.
     delivering: Option<(String, Deliver)>,
     /// Those that were, and when.
@@ -107,8 +109,13 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    pub(super) fn new(lane: Arc<Lane>, ingress: Ingress, metrics: Option<MetricsHandle>) -> Self {
-        Self { lane, ingress, metrics, delivering: None, handed_over: Vec::new() }
+    pub(super) fn new(
+        lane: Arc<Lane>,
+        ingress: Ingress,
+        metrics: Option<MetricsHandle>,
+        buffer: usize,
+    ) -> Self {
+        Self { lane, ingress, metrics, buffer, delivering: None, handed_over: Vec::new() }
     }
 
     /// The life of the thread.
@@ -147,6 +154,10 @@ impl Driver {
         });
         loop {
             let Some((topic, deliver)) = &mut self.delivering else {
+                if self.handed_over.len() >= self.buffer {
+                    // Each of them wakes this thread when it is done with.
+                    return Poll::Pending;
+                }
                 let mut state = self.lane.lock();
                 match state.queue.pop_front() {
                     Some(envelope) => {

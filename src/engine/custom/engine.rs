@@ -71,7 +71,12 @@ impl Engine for CustomEngine {
             let metrics = self.settings.enable_metrics.then(|| self.metrics.clone());
             let interval = self.settings.metrics_interval;
             let log = Arc::clone(&self.settings.log);
-            let driver = Driver::new(Arc::clone(&self.lane), ingress, metrics);
+            let driver = Driver::new(
+                Arc::clone(&self.lane),
+                ingress,
+                metrics,
+                self.settings.default_event_buffer_size,
+            );
             let thread = std::thread::Builder::new()
                 .name("custom engine".to_owned())
                 .spawn(move || driver.run(interval, &*log))

@@ -10,6 +10,7 @@ use super::{EngineMetrics, EventFilter};
 #[derive(Clone)]
 pub struct CustomSettings {
     pub(super) max_event_queue_size: usize,
+    pub(super) default_event_buffer_size: usize,
     pub(super) enable_metrics: bool,
     pub(super) metrics_interval: Duration,
     pub(super) max_topics: usize,
@@ -21,6 +22,7 @@ impl Default for CustomSettings {
     fn default() -> Self {
         Self {
             max_event_queue_size: 1000,
+            default_event_buffer_size: 1024,
             enable_metrics: true,
             metrics_interval: Duration::from_secs(30),
             max_topics: 1000,
@@ -35,6 +37,14 @@ impl CustomSettings {
     #[must_use]
     pub fn max_event_queue_size(mut self, events: usize) -> Self {
         self.max_event_queue_size = events;
+        self
+    }
+
+    /// Sets how many events may be handed over and not done with: 1024 if not set, and at least 1. The bus has a
+    /// [bound of its own](crate::BusBuilder::in_flight) beside it.
+    #[must_use]
+    pub fn default_event_buffer_size(mut self, events: usize) -> Self {
+        self.default_event_buffer_size = events;
         self
     }
 
@@ -77,6 +87,9 @@ impl CustomSettings {
         if self.max_event_queue_size == 0 {
             return Err(InvalidSettings::QueueSize);
         }
+        if self.default_event_buffer_size == 0 {
+            return Err(InvalidSettings::BufferSize);
+        }
         if self.metrics_interval.is_zero() {
             return Err(InvalidSettings::MetricsInterval);
         }
@@ -88,6 +101,7 @@ impl fmt::Debug for CustomSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CustomSettings")
             .field("max_event_queue_size", &self.max_event_queue_size)
+            .field("default_event_buffer_size", &self.default_event_buffer_size)
             .field("enable_metrics", &self.enable_metrics)
             .field("metrics_interval", &self.metrics_interval)
             .field("max_topics", &self.max_topics)
@@ -103,6 +117,9 @@ pub enum InvalidSettings {
     /// A queue must hold at least one event.
     #[error("maxEventQueueSize must be at least 1")]
     QueueSize,
+    /// At least one event must be on its way.
+    #[error("defaultEventBufferSize must be at least 1")]
+    BufferSize,
     /// Metrics cannot be logged all the time.
     #[error("metricsInterval must be more than zero")]
     MetricsInterval,
