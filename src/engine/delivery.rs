@@ -43,6 +43,10 @@ impl Errands {
     pub(super) fn take(&self) -> Vec<BoxFuture<'static, ()>> {
         std::mem::take(&mut *self.new.lock())
     }
+
+    fn is_empty(&self) -> bool {
+        self.new.lock().is_empty()
+    }
 }
 
 /// The work of the thread.
@@ -118,6 +122,8 @@ impl Wait for Delivery {
                     self.take_past(accepted);
                     continue;
                 }
+                // One that was added before the close, and after the look for it: the last shutdown, perhaps.
+                Next::Closed if !self.errands.is_empty() => continue,
                 Next::Closed => {
                     let patience = *self.patience.get_or_insert_with(|| Deadline::after(LAST_ERRANDS));
                     if self.running.is_empty() || patience.has_passed() {

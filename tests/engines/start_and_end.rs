@@ -99,6 +99,21 @@ fn a_bus_that_is_dropped_stops_its_engines() {
     }
 }
 
+/// The last handle may go at any moment of the engine's thread: between its look for errands and the one for arrivals, too.
+#[test]
+fn a_bus_that_is_dropped_stops_its_engines_whatever_their_threads_do() {
+    let _watchdog = watchdog("drop, often");
+    for round in 0..2000_u32 {
+        let remote = Remote::default();
+        let bus = EventBus::builder().engine("e", remote.engine()).start().wait().expect("it starts");
+        for _ in 0..round % 64 {
+            std::hint::spin_loop();
+        }
+        drop(bus);
+        assert_eq!(count(&remote, &Call::Shutdown), 1, "round {round}");
+    }
+}
+
 #[test]
 fn a_bus_that_is_shut_down_refuses_publishes_and_subscriptions() {
     let remote = Remote::default();
