@@ -46,6 +46,14 @@ pub(crate) struct Arriving<'a> {
     pub(crate) completion: Arc<Completion>,
 }
 
+/// Says whether an arrival is for a group that has no member here any more. Members elsewhere may get it, so that is not
+/// for nobody to handle and to be done with.
+pub(crate) fn nobody_is_left(scope: &Scope, engine: u8, list: &SubscriberList) -> bool {
+    let Scope::Group(name) = scope else { return false };
+    let mut groups = list.all_groups().iter().filter(|group| *group.name() == **name);
+    !groups.any(|group| group.members().iter().any(|slot| slot.has_joined(engine)))
+}
+
 /// Takes an arrival past the subscriptions of its topic's list that it is for. The receipt also holds the queues
 /// that are to be waited for. Inline handlers run here, at the first level of nesting.
 pub(crate) fn arrive(arriving: &Arriving<'_>, list: &SubscriberList, hooks: &Hooks) -> Receipt {

@@ -46,7 +46,7 @@ mod views;
 mod wait;
 
 pub use arrive::Scope;
-pub(crate) use arrive::{Arriving, arrive};
+pub(crate) use arrive::{Arriving, arrive, nobody_is_left};
 pub(crate) use batch::{EventRun, LONGEST_RUN, Rest, pass_run};
 pub(crate) use carriers::{Carriage, Carriers, MAX_ENGINES};
 pub use carriers::{EngineState, Position};

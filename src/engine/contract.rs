@@ -39,7 +39,8 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 ///   confirmation, if it has one. The engine may bring more than the patterns ask for: the bus offers nobody what does not
 ///   match. It must not bring less.
 /// - **Unsubscribe.** Idempotent: an unknown subscription is `Ok`. What arrives later is offered to nobody, and its
-///   [`Handover`](super::Handover) is ready at once.
+///   [`Handover`](super::Handover) is ready at once; for a group without a member here it says
+///   [`Abandoned`](super::Abandoned), so that members elsewhere get it.
 /// - **Arrivals.** Each goes to [`Ingress::deliver`] with the scope that it is for, in the order in which it shall be handled,
 ///   and is acknowledged to the broker when its handover is ready, not before. While `deliver` waits for room the engine
 ///   must go on with the rest of its work: publishing, heart beats, acknowledgements.

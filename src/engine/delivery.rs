@@ -13,7 +13,7 @@ use event_listener::EventListener;
 
 use super::BoxFuture;
 use super::ingress::{Accepted, Intake, Next};
-use crate::dispatch::{Arriving, Hooks, TopicTable, Waits, arrive};
+use crate::dispatch::{Arriving, Hooks, SubscriberList, TopicTable, Waits, arrive, nobody_is_left};
 use crate::event::Completion;
 use crate::guard::guarded;
 use crate::sync::Mutex;
@@ -74,26 +74,33 @@ impl Delivery {
     fn take_past(&self, accepted: Box<Accepted>) {
         let Accepted { arrival, share } = *accepted;
         let Some(table) = self.ground.table.upgrade() else { return };
-        let completion = Completion::new(Box::new(move |outcome| share.end(outcome)));
-        let arriving = Arriving {
-            envelope: &arrival.envelope,
-            scope: &arrival.scope,
-            engine: self.engine,
-            completion: Arc::new(completion),
+        let take = |list: &SubscriberList| {
+            if nobody_is_left(&arrival.scope, self.engine, list) {
+                // Back to the broker: the share goes without an outcome.
+                return None;
+            }
+            let completion = Completion::new(Box::new(move |outcome| share.end(outcome)));
+            let arriving = Arriving {
+                envelope: &arrival.envelope,
+                scope: &arrival.scope,
+                engine: self.engine,
+                completion: Arc::new(completion),
+            };
+            Some(arrive(&arriving, list, &self.ground.hooks))
         };
         let name = arrival.envelope.topic().as_str();
         let hash = table.hash(name);
         let bucket = table.bucket(hash);
         let receipt = match table.named(&bucket, hash, name) {
-            Some(list) => arrive(&arriving, list, &self.ground.hooks),
+            Some(list) => take(list),
             None => {
                 drop(bucket);
                 // A topic is a topic.
                 let Ok(list) = table.resolve_unseen(name) else { return };
-                arrive(&arriving, &list, &self.ground.hooks)
+                take(&list)
             }
         };
-        drop(arriving);
+        let Some(receipt) = receipt else { return };
         if !receipt.is_settled() {
             let mut waits = Waits::new(receipt, Deadline::NEVER);
             waits.linger();

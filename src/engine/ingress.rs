@@ -353,9 +353,10 @@ impl Future for Handover {
     }
 }
 
-/// An arrival was handed over, and the bus ended before any subscription was offered it: it is not to be acknowledged.
+/// An arrival was handed over, and no subscription was offered it, while one of another client may be: it is not to be
+/// acknowledged. The bus has ended, or the [group](crate::engine::Scope::Group) that it is for has no member here any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the bus ended before the event was offered to anybody")]
+#[error("the event was offered to nobody: the bus has ended, or the group has no member here")]
 #[non_exhaustive]
 pub struct Abandoned;
 

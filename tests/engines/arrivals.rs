@@ -232,6 +232,26 @@ fn a_subscription_that_ends_leaves_its_engines_and_hears_no_more() {
     assert_eq!(bus.subscriber_count("far.a").expect("a topic"), 0);
 }
 
+/// A member of another process may get it: to acknowledge it would lose it.
+#[test]
+fn an_arrival_for_a_group_without_a_member_is_not_to_be_acknowledged() {
+    let _watchdog = watchdog("no member");
+    let remote =
+        Remote::new(Plan { capabilities: Capabilities::new().groups(Groups::Shared), ..Plan::default() });
+    let bus = bus_of(&remote);
+    let group = || Scope::Group("red".into());
+    assert!(block_on(remote.arrive(envelope("far.a", 1), group())).is_err());
+    let member = bus.subscribe::<u32>("far.*").group("red").handle_inline(|_| ()).expect("subscribe");
+    assert_eq!(block_on(remote.arrive(envelope("far.a", 2), group())).expect("offered").done, 1);
+    // Whoever turns it away was offered it.
+    let picky = bus.subscribe::<u32>("far.*").group("blue").filter(|_| false).handle_inline(|_| ());
+    let outcome = block_on(remote.arrive(envelope("far.a", 3), Scope::Group("blue".into())));
+    assert!(outcome.expect("offered").is_ok());
+    drop(picky);
+    member.cancel();
+    assert!(block_on(remote.arrive(envelope("far.a", 4), group())).is_err());
+}
+
 #[test]
 fn an_engine_that_lets_a_subscription_in_badly_leaves_none_behind() {
     let _watchdog = watchdog("subscribe fails");
