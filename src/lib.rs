@@ -157,6 +157,7 @@
 //! | `json` | no | values travel as JSON over [engines](engine) that carry them out of the process; without it bytes do |
 //! | `cloudevents` | no | events at the edge of a broker, as CloudEvents 1.0: the codec of the module [`envelope`] |
 //! | `config` | no | `Config`: a bus from YAML, JSON, TOML and the environment |
+//! | `conformance` | no | the suite that every engine should pass: the module `conformance` |
 //!
 //! # Trade-offs
 //!
@@ -177,6 +178,8 @@
 mod bus;
 #[cfg(feature = "config")]
 mod config;
+#[cfg(all(feature = "conformance", not(loom)))]
+pub mod conformance;
 mod dispatch;
 pub mod engine;
 pub mod envelope;
