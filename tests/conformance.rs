@@ -1,6 +1,13 @@
 //! The conformance suite, run on the engines of this crate and on a broker that is made for it.
 
-#[path = "conformance/local.rs"]
-mod local;
 #[path = "support/mod.rs"]
 mod support;
+
+#[path = "support/fake_broker/mod.rs"]
+mod fake_broker;
+
+#[path = "conformance/fake.rs"]
+mod fake;
+
+#[path = "conformance/local.rs"]
+mod local;
