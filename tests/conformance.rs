@@ -11,3 +11,11 @@ mod fake;
 
 #[path = "conformance/local.rs"]
 mod local;
+
+#[cfg(feature = "cloudevents")]
+#[path = "support/eventually.rs"]
+mod eventually;
+
+#[cfg(feature = "cloudevents")]
+#[path = "conformance/socket.rs"]
+mod socket;
