@@ -36,6 +36,7 @@
 //! | file | what it tests |
 //! |---|---|
 //! | `whole.rs` | events arrive as they were: ids, keys, metadata, payloads, names |
+//! | `ways.rs` | every way to publish; calls that nobody awaits |
 //! | `many.rs` | many publishers, many topics, order |
 //! | `patterns.rs` | patterns mean the same by every engine |
 //! | `lifecycle.rs` | subscribing and ending: confirmed, gone, concurrent |
@@ -69,6 +70,7 @@ mod patterns;
 mod pressure;
 mod report;
 mod starts;
+mod ways;
 mod whole;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -130,6 +132,7 @@ struct Test {
 fn all() -> impl Iterator<Item = &'static Test> {
     [
         whole::TESTS,
+        ways::TESTS,
         many::TESTS,
         patterns::TESTS,
         lifecycle::TESTS,
