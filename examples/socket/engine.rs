@@ -195,19 +195,15 @@ impl SocketEngine {
         Self { link: Arc::new(link), threads: Mutex::default() }
     }
 
-    fn spawn(&self, name: &str, run: impl FnOnce(&Link) + Send + 'static) -> Result<(), EngineError> {
+    /// Starts a thread.
+    fn spawn(&self, run: impl FnOnce(&Link) + Send + 'static) {
         let link = Arc::clone(&self.link);
         self.link.change(|state| state.running += 1);
-        let body = move || {
+        let thread = thread::spawn(move || {
             run(&link);
             link.change(|state| state.running -= 1);
-        };
-        let thread = thread::Builder::new().name(name.to_owned()).spawn(body).map_err(|error| {
-            self.link.change(|state| state.running -= 1);
-            EngineError::new(EngineErrorKind::Other, "no thread could be started").because(error)
-        })?;
+        });
         self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
-        Ok(())
     }
 
     /// Sends a frame; `None` if there is no connection.
@@ -237,8 +233,8 @@ impl Engine for SocketEngine {
     fn start(&self, ingress: Ingress) -> BoxFuture<'_, Result<(), EngineError>> {
         Box::pin(async move {
             let reads = ingress.clone();
-            self.spawn("socket: reads", move |link| link.read(&reads))?;
-            self.spawn("socket: hands over", move |link| link.hand_over(&ingress))?;
+            self.spawn(move |link| link.read(&reads));
+            self.spawn(move |link| link.hand_over(&ingress));
             self.link.when(|state| state.connected.then_some(())).await;
             Ok(())
         })
