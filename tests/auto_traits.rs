@@ -4,7 +4,7 @@
 //! Generic types stand with a payload that is `Send` and `Sync`, and with one that is not where they can
 //! exist at all.
 
-#![cfg(all(feature = "cloudevents", feature = "config"))]
+#![cfg(all(feature = "cloudevents", feature = "config", feature = "conformance"))]
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -12,6 +12,7 @@ use std::marker::PhantomData;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::Path;
 
+use trolleybus::conformance::*;
 use trolleybus::engine::custom::*;
 use trolleybus::engine::*;
 use trolleybus::envelope::{
@@ -231,6 +232,10 @@ table! {
     + + + + + StartKinds;
     + + + + + SubscriptionSpec;
     + + + + + TopicPrefixFilter;
+    + + + + + Features;
+    + + + + + Report;
+    + + + + + TestReport;
+    + + + + + TestVerdict;
 }
 
 /// Public names that are no types of their own: traits and aliases.
@@ -238,8 +243,14 @@ const NO_TYPES: &[&str] =
     &["BoxFuture", "Delivered", "Engine", "EventFilter", "HandlerResult", "Observer", "Spawn"];
 
 /// Where public names are made public.
-const SOURCES: [&str; 5] =
-    ["lib.rs", "engine/mod.rs", "engine/custom/mod.rs", "envelope/mod.rs", "lifecycle/mod.rs"];
+const SOURCES: [&str; 6] = [
+    "lib.rs",
+    "conformance/mod.rs",
+    "engine/mod.rs",
+    "engine/custom/mod.rs",
+    "envelope/mod.rs",
+    "lifecycle/mod.rs",
+];
 
 #[test]
 fn x3_every_public_type_is_in_the_table() {

@@ -79,7 +79,7 @@ use std::time::Instant;
 use crate::{BusBuilder, EventBus, StartError};
 
 pub use features::Features;
-pub use report::{Report, TestReport, Verdict};
+pub use report::{Report, TestReport, TestVerdict};
 
 use client::Client;
 use ground::{Ground, Outcome, RunId};
@@ -160,7 +160,7 @@ pub fn run_some(subject: &impl Subject, names: &[&'static str]) -> Report {
     let unknown = names.iter().filter(|name| all().all(|test| test.name != **name));
     report.tests.extend(unknown.map(|name| TestReport {
         name,
-        verdict: Verdict::Failed("there is no such test".to_owned()),
+        verdict: TestVerdict::Failed("there is no such test".to_owned()),
         took: std::time::Duration::ZERO,
     }));
     report
@@ -176,13 +176,13 @@ fn run_chosen(subject: &dyn Subject, chosen: impl Fn(&'static str) -> bool) -> R
     let judge = |(number, test): (usize, &'static Test)| {
         let begun = Instant::now();
         let verdict = match (test.skips)(&features) {
-            Some(why) => Verdict::Skipped(why),
+            Some(why) => TestVerdict::Skipped(why),
             None => {
                 let ground = Ground::new(subject, features.clone(), run, number);
                 match catch_unwind(AssertUnwindSafe(|| (test.run)(&ground))) {
-                    Ok(Ok(())) => Verdict::Passed,
-                    Ok(Err(failure)) => Verdict::Failed(failure.to_string()),
-                    Err(panic) => Verdict::Failed(panic_text(&*panic)),
+                    Ok(Ok(())) => TestVerdict::Passed,
+                    Ok(Err(failure)) => TestVerdict::Failed(failure.to_string()),
+                    Err(panic) => TestVerdict::Failed(panic_text(&*panic)),
                 }
             }
         };

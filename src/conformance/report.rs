@@ -17,7 +17,7 @@ pub struct TestReport {
     /// Its name.
     pub name: &'static str,
     /// How it ended.
-    pub verdict: Verdict,
+    pub verdict: TestVerdict,
     /// How long it took.
     pub took: Duration,
 }
@@ -25,7 +25,7 @@ pub struct TestReport {
 /// How a test ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Verdict {
+pub enum TestVerdict {
     /// All was as it should be.
     Passed,
     /// Something was not: this.
@@ -44,16 +44,16 @@ impl Report {
     /// Returns the names of the tests that failed.
     #[must_use]
     pub fn failed(&self) -> Vec<&'static str> {
-        self.named(|verdict| matches!(verdict, Verdict::Failed(_)))
+        self.named(|verdict| matches!(verdict, TestVerdict::Failed(_)))
     }
 
     /// Returns the names of the tests that were skipped.
     #[must_use]
     pub fn skipped(&self) -> Vec<&'static str> {
-        self.named(|verdict| matches!(verdict, Verdict::Skipped(_)))
+        self.named(|verdict| matches!(verdict, TestVerdict::Skipped(_)))
     }
 
-    fn named(&self, which: impl Fn(&Verdict) -> bool) -> Vec<&'static str> {
+    fn named(&self, which: impl Fn(&TestVerdict) -> bool) -> Vec<&'static str> {
         self.tests.iter().filter(|test| which(&test.verdict)).map(|test| test.name).collect()
     }
 
@@ -74,9 +74,9 @@ impl fmt::Display for Report {
         let width = self.tests.iter().map(|test| test.name.len()).max().unwrap_or(0);
         for TestReport { name, verdict, took } in &self.tests {
             match verdict {
-                Verdict::Passed => writeln!(f, "{name:width$}  passed   {took:.1?}")?,
-                Verdict::Failed(why) => writeln!(f, "{name:width$}  FAILED   {took:.1?}: {why}")?,
-                Verdict::Skipped(why) => writeln!(f, "{name:width$}  skipped  {why}")?,
+                TestVerdict::Passed => writeln!(f, "{name:width$}  passed   {took:.1?}")?,
+                TestVerdict::Failed(why) => writeln!(f, "{name:width$}  FAILED   {took:.1?}: {why}")?,
+                TestVerdict::Skipped(why) => writeln!(f, "{name:width$}  skipped  {why}")?,
             }
         }
         let (failed, skipped) = (self.failed().len(), self.skipped().len());
@@ -93,10 +93,13 @@ mod tests {
     fn a_report_is_a_table_and_names_what_failed() {
         let test = |name, verdict| TestReport { name, verdict, took: Duration::from_millis(12) };
         let mut report = Report {
-            tests: vec![test("one", Verdict::Passed), test("second", Verdict::Skipped("not claimed"))],
+            tests: vec![
+                test("one", TestVerdict::Passed),
+                test("second", TestVerdict::Skipped("not claimed")),
+            ],
         };
         report.assert_passed();
-        report.tests.push(test("third", Verdict::Failed("so".to_owned())));
+        report.tests.push(test("third", TestVerdict::Failed("so".to_owned())));
         let table = "one     passed   12.0ms\nsecond  skipped  not claimed\nthird   FAILED   12.0ms: so\n\
                      1 passed, 1 failed, 1 skipped";
         assert_eq!(report.to_string(), table);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use trolleybus::conformance::{self, Features, Subject, Verdict};
+use trolleybus::conformance::{self, Features, Subject, TestVerdict};
 use trolleybus::{BusBuilder, EventBus, StartError};
 
 use super::fake_broker::{FakeBroker, FakeEngine, Flaw};
@@ -97,7 +97,7 @@ fn what_an_engine_does_wrong_is_found() {
 fn a_test_that_there_is_not_has_failed() {
     let report = conformance::run_some(&Fake::with(Flaw::None, Duration::from_secs(30)), &["no_such_test"]);
     assert!(
-        matches!(report.tests(), [test] if test.verdict == Verdict::Failed("there is no such test".into()))
+        matches!(report.tests(), [test] if test.verdict == TestVerdict::Failed("there is no such test".into()))
     );
     assert!(conformance::names().all(|name| name != "no_such_test"));
 }
