@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use trolleybus::engine::Encoded;
-use trolleybus::{AnyEvent, Config, EngineRegistry, EventBus, Format};
+use trolleybus::{AnyEvent, Config, EngineRegistry, EventBus, Format, TopicPattern};
 
 /// Used when no file is given.
 const SAMPLE: &str = include_str!("bus.yaml");
@@ -34,7 +34,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     for argument in std::env::args().skip(1) {
         match &*argument {
             "--check" => check = true,
-            "--help" | "-h" => return Ok(println!("from-config [bus.yaml] [--check]")),
+            "--help" | "-h" => {
+                println!("from-config [bus.yaml] [--check]");
+                return Ok(());
+            }
             path => file = Some(path.to_owned()),
         }
     }
@@ -64,7 +67,7 @@ fn routes(config: &Config) -> Result<(), Box<dyn Error>> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "\n# routes")?;
     for rule in config.routing() {
-        let patterns: Vec<&str> = rule.patterns().iter().map(|pattern| pattern.as_str()).collect();
+        let patterns: Vec<&str> = rule.patterns().iter().map(TopicPattern::as_str).collect();
         writeln!(out, "# {} -> {}", patterns.join(", "), rule.engine())?;
     }
     writeln!(out, "# everything else -> {}", config.default_engine())?;

@@ -360,9 +360,13 @@ impl EventBus {
     /// Tells an event of the application's own to those who hear of the [bus's life](crate::lifecycle), in its place among the
     /// bus's events. False if nobody listens.
     pub fn emit(&self, event: LifecycleEvent) -> bool {
-        let feed = &self.hub().hooks.feed;
-        feed.iter().for_each(|feed| feed.tell(event.clone()));
-        feed.is_some()
+        match &self.hub().hooks.feed {
+            Some(feed) => {
+                feed.tell(event);
+                true
+            }
+            None => false,
+        }
     }
 
     /// Shuts the bus down: refuses publishes and subscriptions at once, lets what is queued be handled,
