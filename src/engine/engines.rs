@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::delivery::Ground;
 use super::ingress::Watch;
-use super::transport::{EngineCall, Limits};
-use super::{Engine, EngineError, EngineState, Router, Transport};
+use super::transport::Limits;
+use super::{Engine, EngineCall, EngineError, EngineState, Router, Transport};
 use crate::dispatch::{Carriage, Carriers, Hooks, Slot, TopicTable};
 use crate::event::SubscriptionId;
 use crate::sync::Mutex;

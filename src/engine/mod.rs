@@ -16,11 +16,12 @@
 //! | `contract.rs`, `error.rs` | [`Engine`], what it promises and what it is told; how it fails |
 //! | `ingress.rs` | [`Ingress`]: arrivals, the bound on those in flight, [`Handover`] |
 //! | `delivery.rs` | the thread of an engine: takes arrivals past subscriptions, and runs its errands |
-//! | `transport.rs` | an engine on its bus: guarded calls, state, who has joined |
+//! | `transport.rs`, `call.rs` | an engine on its bus: its calls, its state, who has joined |
 //! | `router.rs` | rules, and which engines a pattern reaches |
 //! | `engines.rs` | all engines of a bus |
 //! | [`custom`] | an engine of one's own, to copy |
 
+mod call;
 mod contract;
 pub mod custom;
 mod delivery;
@@ -39,6 +40,7 @@ pub use ingress::{Abandoned, Arrival, Deliver, Handover, Ingress, IngressClosed}
 pub use crate::dispatch::{EngineState, Position, Scope};
 pub use crate::envelope::{ContentType, DecodeError, EncodeError, Encoded, Envelope};
 
+pub(crate) use call::EngineCall;
 pub(crate) use engines::{EngineSeat, Engines, Seating};
 pub(crate) use router::{Router, Rule};
-pub(crate) use transport::{EngineCall, Limits, Transport};
+pub(crate) use transport::{Limits, Transport};

@@ -2,28 +2,26 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use event_listener::{Event as Listeners, EventListener};
+use event_listener::Event as Listeners;
 
 use super::delivery::{Delivery, Errands, Ground};
-use super::ingress::{Ingress, Intake};
-use super::{BoxFuture, Capabilities, Engine, EngineError, EngineErrorKind, EngineState, Envelope, Position};
-use super::{Groups, SubscriptionSpec, ingress::Watch};
+use super::ingress::{Ingress, Intake, Watch};
+use super::{
+    BoxFuture, Capabilities, Engine, EngineCall, EngineError, EngineErrorKind, EngineState, Envelope,
+};
+use super::{Groups, Position, SubscriptionSpec};
 use crate::dispatch::Slot;
-use crate::error::HandlerError;
 use crate::event::SubscriptionId;
-use crate::guard::drop_guarded;
 use crate::subscribe::Start;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::clock::Deadline;
+use crate::sync::latch::Latch;
 use crate::sync::park::{Wait, block_on};
-use crate::sync::{Exclusive, Mutex, hash_keys, thread};
+use crate::sync::{Mutex, hash_keys, thread};
 
 /// An engine that is not the bus itself.
 pub(crate) struct Transport {
@@ -40,7 +38,7 @@ pub(crate) struct Transport {
     joining: Listeners,
     thread: Mutex<Option<thread::JoinHandle<()>>>,
     /// The delivery thread has ended.
-    ended: Arc<Ended>,
+    ended: Arc<Latch>,
     published: Published,
 }
 
@@ -57,13 +55,6 @@ pub(crate) struct Published {
     pub(crate) accepted: AtomicU64,
     pub(crate) refused: AtomicU64,
     pub(crate) unknown: AtomicU64,
-}
-
-/// Says when a thread has ended.
-#[derive(Debug, Default)]
-struct Ended {
-    has: Mutex<bool>,
-    listeners: Listeners,
 }
 
 impl Transport {
@@ -130,7 +121,7 @@ impl Transport {
         deadline: Deadline,
         call: impl FnOnce(Arc<Self>) -> BoxFuture<'static, Result<T, EngineError>>,
     ) -> EngineCall<T> {
-        EngineCall { what, future: Some(Exclusive::new(call(Arc::clone(self)))), deadline }
+        EngineCall::new(what, call(Arc::clone(self)), deadline)
     }
 
     /// Starts the engine, and the thread that takes its arrivals past the subscriptions.
@@ -138,11 +129,10 @@ impl Transport {
         let (intake, errands) = (Arc::clone(&self.intake), Arc::clone(&self.errands));
         let (number, ended) = (self.number, Arc::clone(&self.ended));
         let run = move || {
-            struct Mark(Arc<Ended>);
+            struct Mark(Arc<Latch>);
             impl Drop for Mark {
                 fn drop(&mut self) {
-                    *self.0.has.lock() = true;
-                    self.0.listeners.notify(usize::MAX);
+                    self.0.set();
                 }
             }
             let _mark = Mark(ended);
@@ -256,7 +246,7 @@ impl Transport {
     #[cfg(all(test, loom))]
     pub(super) fn run_errands(&self) {
         let mut errands = self.errands.take();
-        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
         errands.retain_mut(|errand| errand.as_mut().poll(&mut cx).is_pending());
         assert!(errands.is_empty(), "the models' engine ends at once");
     }
@@ -284,9 +274,8 @@ impl Transport {
 
     /// Ends the engine without waiting: for a bus that is dropped.
     pub(crate) fn abandon(self: &Arc<Self>) {
-        let mut call = self.shutdown(Deadline::after(Duration::ZERO));
         // A zero deadline would end it before its first step: the thread gives it a moment.
-        call.deadline = Deadline::NEVER;
+        let mut call = self.shutdown(Deadline::after(Duration::ZERO)).never_ends();
         self.errand(Box::pin(async move {
             let _ = std::future::poll_fn(|cx| Wait::poll(&mut call, cx)).await;
         }));
@@ -299,7 +288,7 @@ impl Transport {
         if thread.thread().id() == thread::current().id() {
             return true;
         }
-        let ended = block_on(&mut WaitForEnd { ended: &self.ended, deadline, listener: None });
+        let ended = self.ended.wait(deadline);
         if ended {
             // What panicked there was caught where foreign code is called.
             let _ = thread.join();
@@ -344,95 +333,6 @@ impl Drop for Joining<'_> {
             self.transport.leave(self.id);
         }
         self.transport.joining.notify(usize::MAX);
-    }
-}
-
-struct WaitForEnd<'a> {
-    ended: &'a Ended,
-    deadline: Deadline,
-    listener: Option<EventListener>,
-}
-
-impl Wait for WaitForEnd<'_> {
-    type Output = bool;
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        loop {
-            if *self.ended.has.lock() {
-                return Poll::Ready(true);
-            }
-            if self.deadline.has_passed() {
-                return Poll::Ready(false);
-            }
-            match &mut self.listener {
-                None => self.listener = Some(self.ended.listeners.listen()),
-                Some(listener) => match Pin::new(listener).poll(cx) {
-                    Poll::Ready(()) => self.listener = None,
-                    Poll::Pending => return Poll::Pending,
-                },
-            }
-        }
-    }
-
-    fn deadline(&self) -> Deadline {
-        self.deadline
-    }
-}
-
-/// A call of an engine: ends at its deadline, and catches panics.
-pub(crate) struct EngineCall<T> {
-    what: &'static str,
-    /// `None` once it has come to an end.
-    future: Option<Exclusive<BoxFuture<'static, Result<T, EngineError>>>>,
-    deadline: Deadline,
-}
-
-impl<T> EngineCall<T> {
-    /// Ends it by then, if not before.
-    pub(crate) fn end_by(&mut self, deadline: Deadline) {
-        self.deadline = self.deadline.earlier(deadline);
-    }
-
-    fn end(&mut self) {
-        // The engine's code; what it panics with in its drop is its own.
-        if let Some(future) = self.future.take() {
-            drop_guarded(future);
-        }
-    }
-}
-
-impl<T> Wait for EngineCall<T> {
-    type Output = Result<T, EngineError>;
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(future) = &mut self.future else { return Poll::Pending };
-        let future = future.get_mut();
-        let result = match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-            Ok(Poll::Ready(result)) => result,
-            Ok(Poll::Pending) if self.deadline.has_passed() => Err(EngineError::timed_out(self.what)),
-            Ok(Poll::Pending) => return Poll::Pending,
-            Err(panic) => {
-                Err(EngineError::panicked(self.what, &HandlerError::panicked(panic).panic_message()))
-            }
-        };
-        self.end();
-        Poll::Ready(result)
-    }
-
-    fn deadline(&self) -> Deadline {
-        self.deadline
-    }
-}
-
-impl<T> Drop for EngineCall<T> {
-    fn drop(&mut self) {
-        self.end();
-    }
-}
-
-impl<T> fmt::Debug for EngineCall<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EngineCall").field("what", &self.what).finish_non_exhaustive()
     }
 }
 

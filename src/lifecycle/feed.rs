@@ -15,6 +15,7 @@ use event_listener::{Event as Listeners, EventListener, IntoNotification};
 use super::LifecycleEvent;
 use crate::guard::guarded;
 use crate::sync::clock::Deadline;
+use crate::sync::latch::Latch;
 use crate::sync::park::{Wait, block_on};
 use crate::sync::{Mutex, thread};
 
@@ -29,8 +30,8 @@ pub(crate) struct Feed {
     state: Mutex<State>,
     /// The thread waits for something to tell.
     work: Listeners,
-    /// Somebody waits for the end of the thread.
-    ended: Listeners,
+    /// The thread has ended.
+    ended: Latch,
 }
 
 #[derive(Default)]
@@ -38,7 +39,6 @@ struct State {
     queue: VecDeque<LifecycleEvent>,
     dropped: u64,
     closed: bool,
-    ended: bool,
 }
 
 impl Feed {
@@ -47,7 +47,7 @@ impl Feed {
         let feed = Arc::new(Self {
             state: Mutex::new(State::default()),
             work: Listeners::new(),
-            ended: Listeners::new(),
+            ended: Latch::default(),
         });
         let telling = Arc::clone(&feed);
         // It ends by itself when the feed is closed and empty.
@@ -81,7 +81,8 @@ impl Feed {
         self.state.lock().closed = true;
         self.work.notify(usize::MAX);
         if !IS_TELLING.with(std::cell::Cell::get) {
-            block_on(&mut End { feed: self, deadline, listener: None });
+            // One that takes longer goes on by itself.
+            let _ = self.ended.wait(deadline);
         }
     }
 
@@ -97,8 +98,7 @@ impl Feed {
             // The application's code.
             guarded(|| drop(listener));
         }
-        self.state.lock().ended = true;
-        self.ended.notify(usize::MAX);
+        self.ended.set();
     }
 }
 
@@ -140,36 +140,6 @@ impl Wait for Next<'_> {
 
     fn deadline(&self) -> Deadline {
         Deadline::NEVER
-    }
-}
-
-/// Waits for the thread's end.
-struct End<'a> {
-    feed: &'a Feed,
-    deadline: Deadline,
-    listener: Option<EventListener>,
-}
-
-impl Wait for End<'_> {
-    type Output = ();
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            if self.feed.state.lock().ended || self.deadline.has_passed() {
-                return Poll::Ready(());
-            }
-            match &mut self.listener {
-                None => self.listener = Some(self.feed.ended.listen()),
-                Some(listener) => match Pin::new(listener).poll(cx) {
-                    Poll::Ready(()) => self.listener = None,
-                    Poll::Pending => return Poll::Pending,
-                },
-            }
-        }
-    }
-
-    fn deadline(&self) -> Deadline {
-        self.deadline
     }
 }
 

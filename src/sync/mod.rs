@@ -13,6 +13,7 @@
 //! | [`ready`] | an unbounded queue of what is ready to run (`SegQueue`) |
 //! | [`parker`] | puts one thread to sleep and wakes it |
 //! | [`park`] | one wait for threads and tasks, with a deadline |
+//! | [`latch`] | a mark that is set once, and that threads wait for |
 //! | [`fence`] | a pair of fences of which the side that comes seldom pays |
 //! | [`coop`] | gives way to the other tasks of a runtime now and then |
 //! | [`clock`] | the coarse clock, deadlines that cannot overflow |
@@ -30,6 +31,7 @@ pub(crate) mod cell;
 pub(crate) mod clock;
 pub(crate) mod coop;
 pub(crate) mod fence;
+pub(crate) mod latch;
 pub(crate) mod park;
 pub(crate) mod parker;
 pub(crate) mod ready;
