@@ -187,6 +187,7 @@ mod error;
 mod event;
 mod guard;
 pub mod lifecycle;
+pub mod metrics;
 mod pattern;
 mod queue;
 mod subscribe;

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use super::engine_options::MEMORY;
-use crate::dispatch::{EngineState, EngineTally, Figure, Ledger};
+use crate::dispatch::{Dropped, EngineState, EngineTally, Figure, Ledger};
 use crate::engine::{EngineSeat, Engines};
-use crate::event::DropReason;
 use crate::subscribe::Hub;
 use crate::sync::atomic::Ordering;
 
@@ -30,6 +29,8 @@ pub struct EngineStats {
     pub failed: u64,
     /// Events that subscriptions dropped, of all reasons.
     pub dropped: u64,
+    /// The same, by reason.
+    pub dropped_by: Dropped,
     /// Events that were too old.
     pub expired: u64,
     /// Events that had been handled before.
@@ -105,6 +106,7 @@ fn memory(name: &str, ledger: &Ledger) -> EngineStats {
         delivered: ledger.delivered,
         failed: ledger.failed,
         dropped: ledger.dropped.total(),
+        dropped_by: ledger.dropped,
         expired: ledger.expired,
         duplicate: ledger.duplicate,
         in_flight: ledger.queued + ledger.running,
@@ -116,7 +118,8 @@ fn memory(name: &str, ledger: &Ledger) -> EngineStats {
 
 fn tallied(name: &str, tally: &EngineTally) -> EngineStats {
     let delivered = tally.read(Figure::Delivered);
-    let dropped = DropReason::ALL.iter().map(|reason| tally.read(Figure::Dropped(*reason))).sum();
+    let dropped_by = Dropped::of(|reason| tally.read(Figure::Dropped(reason)));
+    let dropped = dropped_by.total();
     // The source last, so that it holds what the sinks do.
     let offered = tally.read(Figure::Offered).max(delivered + dropped);
     EngineStats {
@@ -127,6 +130,7 @@ fn tallied(name: &str, tally: &EngineTally) -> EngineStats {
         delivered,
         failed: tally.read(Figure::Failed),
         dropped,
+        dropped_by,
         expired: 0,
         duplicate: 0,
         in_flight: offered - delivered - dropped,
@@ -161,7 +165,9 @@ impl EngineStats {
         off(&mut self.offered, other.offered);
         off(&mut self.delivered, other.delivered);
         off(&mut self.failed, other.failed);
-        off(&mut self.dropped, other.dropped);
+        self.dropped_by =
+            Dropped::of(|reason| self.dropped_by.by(reason).saturating_sub(other.dropped_by.by(reason)));
+        self.dropped = self.dropped_by.total();
         off(&mut self.in_flight, other.in_flight);
         off(&mut self.filtered, other.filtered);
         off(&mut self.skipped, other.skipped);

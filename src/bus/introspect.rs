@@ -9,6 +9,7 @@ use super::engine_stats::{EngineStats, engines, route_of};
 use crate::dispatch::{DeliveryMode, Ledger, Slot, SubscriptionKind, Wanted};
 use crate::event::SubscriptionId;
 use crate::pattern::TopicPattern;
+use crate::subscribe::Hub;
 use crate::topic::{Topic, TopicError, intern_refusals};
 
 /// A pattern that somebody subscribes to.
@@ -47,7 +48,7 @@ pub struct SubscriptionStats {
     pub paused: bool,
 }
 
-/// The account of a bus.
+/// The account of a bus. It serialises: see the module [`metrics`](crate::metrics).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct BusStats {
@@ -145,16 +146,7 @@ impl EventBus {
     /// They are read one after the other while the bus goes on.
     #[must_use]
     pub fn stats(&self) -> BusStats {
-        let (topics_known, topics_refused) = self.hub().table.usage();
-        BusStats {
-            total: self.hub().roster.ledger(),
-            subscriptions: self.hub().roster.held().iter().map(|slot| stats_of(slot)).collect(),
-            engines: engines(self.hub()),
-            topics_known,
-            topics_refused,
-            lifecycle_dropped: self.hub().hooks.feed.as_ref().map_or(0, |feed| feed.dropped()),
-            names_refused: intern_refusals(),
-        }
+        BusStats::read(self.hub())
     }
 
     /// Tells who would get an event on a topic, and why not the others that come near.
@@ -199,6 +191,23 @@ impl EventBus {
         let matching = served.iter().map(|slot| explained(slot, verdict_of(slot))).collect();
         let (engine, rule) = route_of(self.hub(), topic.as_str());
         Ok(Explanation { topic, engine, rule, matching, near })
+    }
+}
+
+impl BusStats {
+    /// Reads the accounts of a bus that need not have a handle any more. Takes the lock of the list of subscriptions,
+    /// which no publish takes.
+    pub(crate) fn read(hub: &Hub) -> Self {
+        let (topics_known, topics_refused) = hub.table.usage();
+        Self {
+            total: hub.roster.ledger(),
+            subscriptions: hub.roster.held().iter().map(|slot| stats_of(slot)).collect(),
+            engines: engines(hub),
+            topics_known,
+            topics_refused,
+            lifecycle_dropped: hub.hooks.feed.as_ref().map_or(0, |feed| feed.dropped()),
+            names_refused: intern_refusals(),
+        }
     }
 }
 

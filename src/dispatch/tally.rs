@@ -167,6 +167,18 @@ pub struct Dropped {
 }
 
 impl Dropped {
+    /// As many for each reason as the function says.
+    pub(crate) fn of(count: impl Fn(DropReason) -> u64) -> Self {
+        Self {
+            full: count(DropReason::Full),
+            oldest: count(DropReason::Oldest),
+            timeout: count(DropReason::Timeout),
+            cancelled: count(DropReason::Cancelled),
+            shutdown: count(DropReason::Shutdown),
+            deadlock: count(DropReason::Deadlock),
+        }
+    }
+
     /// How many in all.
     #[must_use]
     pub fn total(&self) -> u64 {
