@@ -4,7 +4,7 @@
 //! Generic types stand with a payload that is `Send` and `Sync`, and with one that is not where they can
 //! exist at all.
 
-#![cfg(all(feature = "cloudevents", feature = "config", feature = "conformance"))]
+#![cfg(all(feature = "cloudevents", feature = "config", feature = "conformance", feature = "prometheus"))]
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -19,6 +19,7 @@ use trolleybus::envelope::{
     AttributeProblem, Binding, Codec, ContentTypeError, Headers, Limits, MediaType, SourceError,
 };
 use trolleybus::lifecycle::*;
+use trolleybus::metrics::prometheus::{Format, NamespaceError, PrometheusCollector};
 use trolleybus::*;
 
 /// Says whether a type has a trait: an inherent constant wins over that of a trait, if its bound holds.
@@ -183,7 +184,7 @@ table! {
     + + + - - EngineRegistry;
     + + + + + HumanDuration;
     + + + + + EngineSettings;
-    + + + + + Format;
+    + + + + + Format as trolleybus::Format;
     + + + + + Rule;
     + + + + + Secret;
     + + + + + Settings;
@@ -236,6 +237,9 @@ table! {
     + + + + + Report;
     + + + + + TestReport;
     + + + + + TestVerdict;
+    + + + + + Format;
+    + + + + + NamespaceError;
+    + + + - - PrometheusCollector;
 }
 
 /// Public names that are no types of their own: traits and aliases.
@@ -243,13 +247,14 @@ const NO_TYPES: &[&str] =
     &["BoxFuture", "Delivered", "Engine", "EventFilter", "HandlerResult", "Observer", "Spawn"];
 
 /// Where public names are made public.
-const SOURCES: [&str; 6] = [
+const SOURCES: [&str; 7] = [
     "lib.rs",
     "conformance/mod.rs",
     "engine/mod.rs",
     "engine/custom/mod.rs",
     "envelope/mod.rs",
     "lifecycle/mod.rs",
+    "metrics/prometheus/mod.rs",
 ];
 
 #[test]

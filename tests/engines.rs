@@ -8,6 +8,9 @@ mod arrivals;
 mod eventually;
 #[path = "support/faulty_engine.rs"]
 mod faulty_engine;
+#[cfg(feature = "prometheus")]
+#[path = "engines/metrics.rs"]
+mod metrics;
 #[path = "engines/publishing.rs"]
 mod publishing;
 #[path = "engines/routing.rs"]

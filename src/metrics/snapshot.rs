@@ -10,6 +10,7 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use crate::bus::{BusStats, EngineStats, SubscriptionStats, TransportStats};
 use crate::dispatch::{DeliveryMode, Dropped, Ledger};
+use crate::pattern::TopicPattern;
 
 /// Implements `Serialize` for a struct, each field under its own name, or as what the function makes of it.
 macro_rules! serialize {
@@ -77,7 +78,7 @@ impl Serialize for SubscriptionStats {
         let Self { id, name, patterns, kind, delivery, capacity, call_site, ledger, oldest_age, paused } =
             self;
         let (mode, timeout) = mode(*delivery);
-        let patterns: Vec<&str> = patterns.iter().map(|pattern| pattern.as_str()).collect();
+        let patterns: Vec<&str> = patterns.iter().map(TopicPattern::as_str).collect();
         let mut out = serializer.serialize_struct("SubscriptionStats", 11)?;
         out.serialize_field("id", &id.as_u64())?;
         out.serialize_field("name", name)?;
@@ -105,7 +106,7 @@ fn mode(mode: DeliveryMode) -> (&'static str, Option<Duration>) {
 }
 
 /// A place in the source, as compilers and editors write it.
-fn place(site: &Location<'_>) -> String {
+pub(super) fn place(site: &Location<'_>) -> String {
     format!("{}:{}", site.file(), site.line())
 }
 

@@ -1,0 +1,178 @@
+//! The families of metrics: names, help and series, from one reading of the bus.
+
+use std::fmt;
+
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Unit;
+
+use crate::bus::{BusStats, EngineStats, TransportStats};
+use crate::dispatch::EngineState;
+use crate::metrics::shares::{Share, shares};
+
+/// The original's label for all engines together.
+const ALL: &str = "_all";
+
+/// Every state of an engine, each a series.
+const STATES: [EngineState; 4] =
+    [EngineState::Connecting, EngineState::Connected, EngineState::Degraded, EngineState::Stopped];
+
+/// One series: its labels and its value.
+type Series<'a> = (Vec<(&'a str, &'a str)>, Value);
+
+/// What a series shows.
+#[derive(Clone, Copy)]
+enum Value {
+    Counter(u64),
+    Gauge(u64),
+    Seconds(f64),
+}
+
+/// Where one scrape is written.
+pub(super) struct Page<'a, 'e> {
+    pub(super) encoder: &'a mut DescriptorEncoder<'e>,
+    pub(super) namespace: &'a str,
+}
+
+impl Page<'_, '_> {
+    /// Writes everything: at most `labels` subscriptions with a series of their own, and the sum of all engines if `all`.
+    pub(super) fn write(&mut self, stats: &BusStats, labels: usize, all: bool) -> fmt::Result {
+        self.write_engines(&stats.engines, all)?;
+        self.write_transports(&stats.engines)?;
+        self.write_subscriptions(stats, labels)?;
+        self.alone("topics_known", "Topics that are kept resolved", Value::Gauge(stats.topics_known as u64))?;
+        let refused = "How often a topic was not kept resolved because the table was full";
+        self.alone("topics_refused", refused, Value::Counter(stats.topics_refused))?;
+        let names = "How often the name of a topic was not kept because the table of the process was full";
+        self.alone("names_refused", names, Value::Counter(stats.names_refused))
+    }
+
+    fn write_engines(&mut self, engines: &[EngineStats], all: bool) -> fmt::Result {
+        type Read = fn(&EngineStats) -> u64;
+        let counters: [(&str, &str, Read); 8] = [
+            ("delivered", "Events whose handler ran to its end, failed ones included", |it| it.delivered),
+            ("dropped", "Events that subscriptions were offered and did not get", |it| it.dropped),
+            ("failed", "Delivered events whose handler failed", |it| it.failed),
+            ("offered", "Events that subscriptions were offered, each subscription counted", |it| it.offered),
+            ("expired", "Events that were too old when their handler would have started", |it| it.expired),
+            ("duplicate", "Events that had been handled before", |it| it.duplicate),
+            ("filtered", "Events that filters turned away before they were offered", |it| it.filtered),
+            ("skipped", "Events of a type that the subscription does not take", |it| it.skipped),
+        ];
+        for (number, (name, help, read)) in counters.into_iter().enumerate() {
+            let mut series: Vec<Series<'_>> =
+                engines.iter().map(|engine| (of(engine), Value::Counter(read(engine)))).collect();
+            // The original's two metrics alone: whoever asks for it has their dashboards in mind.
+            if all && number < 2 {
+                series.push((vec![("engine", ALL)], Value::Counter(engines.iter().map(read).sum())));
+            }
+            self.family(name, help, &series)?;
+        }
+
+        let mut series: Vec<Series<'_>> = Vec::new();
+        for engine in engines {
+            for (reason, count) in engine.dropped_by.iter() {
+                let labels = vec![("engine", engine.name.as_str()), ("reason", reason.as_str())];
+                series.push((labels, Value::Counter(count)));
+            }
+        }
+        self.family("dropped_by_reason", "Dropped events by the reason why they were dropped", &series)?;
+
+        let help = "Events that wait in queues, or whose handler runs";
+        let series: Vec<_> =
+            engines.iter().map(|engine| (of(engine), Value::Gauge(engine.in_flight))).collect();
+        self.family("in_flight", help, &series)?;
+
+        let mut series: Vec<Series<'_>> = Vec::new();
+        for engine in engines {
+            for state in STATES {
+                let labels = vec![("engine", engine.name.as_str()), ("state", state.as_str())];
+                series.push((labels, Value::Gauge(u64::from(engine.state == state))));
+            }
+        }
+        self.family("engine_state", "1 for the state that the engine is in, 0 for the others", &series)
+    }
+
+    /// What passes between the bus and engines outside of the process; nothing if there are none.
+    fn write_transports(&mut self, engines: &[EngineStats]) -> fmt::Result {
+        type Read = fn(&TransportStats) -> Value;
+        let families: [(&str, &str, Read); 6] = [
+            ("engine_published", "Events that the engine took", |it| Value::Counter(it.published)),
+            ("engine_refused", "Events that the engine surely did not take", |it| Value::Counter(it.refused)),
+            ("engine_unknown", "Events of which nobody knows whether the engine took them", |it| {
+                Value::Counter(it.unknown)
+            }),
+            ("engine_rejected", "Arrivals that are no events", |it| Value::Counter(it.rejected)),
+            ("engine_arrivals_in_flight", "Arrivals that were handed over and are not done with", |it| {
+                Value::Gauge(it.arrivals_in_flight as u64)
+            }),
+            ("engine_members", "Subscriptions that have joined the engine", |it| {
+                Value::Gauge(it.members as u64)
+            }),
+        ];
+        for (name, help, read) in families {
+            let carried =
+                engines.iter().filter_map(|engine| Some((of(engine), read(engine.transport.as_ref()?))));
+            self.family(name, help, &carried.collect::<Vec<_>>())?;
+        }
+        Ok(())
+    }
+
+    fn write_subscriptions(&mut self, stats: &BusStats, labels: usize) -> fmt::Result {
+        let all = &stats.subscriptions;
+        let paused = all.iter().filter(|subscription| subscription.paused).count();
+        self.alone("subscriptions", "Subscriptions that live", Value::Gauge(all.len() as u64))?;
+        let help = "Subscriptions that are paused or in quarantine";
+        self.alone("subscriptions_paused", help, Value::Gauge(paused as u64))?;
+
+        let shares = shares(all, labels);
+        let series = |value: fn(&Share) -> Value| -> Vec<Series<'_>> {
+            shares.iter().map(|share| (vec![("subscription", share.label.as_str())], value(share))).collect()
+        };
+        let queued = series(|share| Value::Gauge(share.queued));
+        self.family("subscription_queued", "Events that wait in the queue", &queued)?;
+        let capacity = series(|share| Value::Gauge(share.capacity));
+        self.family("subscription_capacity", "How many events the queue holds", &capacity)?;
+        let oldest = series(|share| Value::Seconds(share.oldest.as_secs_f64()));
+        self.family("subscription_oldest_age", "How old the oldest event in the queue is", &oldest)
+    }
+
+    /// Writes a family of one series without labels.
+    fn alone(&mut self, name: &str, help: &str, value: Value) -> fmt::Result {
+        self.family(name, help, &[(Vec::new(), value)])
+    }
+
+    /// Writes a family: nothing at all if it has no series.
+    fn family(&mut self, name: &str, help: &str, series: &[Series<'_>]) -> fmt::Result {
+        let Some((_, first)) = series.first() else { return Ok(()) };
+        let name = format!("{}_{name}", self.namespace);
+        let (kind, unit) = match first {
+            Value::Counter(_) => (MetricType::Counter, None),
+            Value::Gauge(_) => (MetricType::Gauge, None),
+            Value::Seconds(_) => (MetricType::Gauge, Some(&Unit::Seconds)),
+        };
+        let help = format!("{help}.");
+        let mut family = self.encoder.encode_descriptor(&name, &help, unit, kind)?;
+        for (labels, value) in series {
+            if labels.is_empty() {
+                sample(&mut family, *value)?;
+            } else {
+                sample(&mut family.encode_family(labels)?, *value)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The label of an engine.
+fn of(engine: &EngineStats) -> Vec<(&str, &str)> {
+    vec![("engine", engine.name.as_str())]
+}
+
+fn sample(encoder: &mut MetricEncoder<'_>, value: Value) -> fmt::Result {
+    match value {
+        Value::Counter(count) => encoder.encode_counter::<NoLabelSet, _, u64>(&count, None),
+        Value::Gauge(level) => encoder.encode_gauge(&level),
+        Value::Seconds(seconds) => encoder.encode_gauge(&seconds),
+    }
+}
