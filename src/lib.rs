@@ -158,6 +158,7 @@
 //! | `cloudevents` | no | events at the edge of a broker, as CloudEvents 1.0: the codec of the module [`envelope`] |
 //! | `config` | no | `Config`: a bus from YAML, JSON, TOML and the environment |
 //! | `conformance` | no | the suite that every engine should pass: the module `conformance` |
+//! | `datadog` | no | the accounts for an agent of Datadog, over UDP or a Unix socket: the exporter of the module [`metrics`] |
 //! | `prometheus` | no | the accounts for Prometheus: the collector of the module [`metrics`] |
 //!
 //! # Trade-offs

@@ -4,7 +4,13 @@
 //! Generic types stand with a payload that is `Send` and `Sync`, and with one that is not where they can
 //! exist at all.
 
-#![cfg(all(feature = "cloudevents", feature = "config", feature = "conformance", feature = "prometheus"))]
+#![cfg(all(
+    feature = "cloudevents",
+    feature = "config",
+    feature = "datadog",
+    feature = "conformance",
+    feature = "prometheus"
+))]
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -19,6 +25,7 @@ use trolleybus::envelope::{
     AttributeProblem, Binding, Codec, ContentTypeError, Headers, Limits, MediaType, SourceError,
 };
 use trolleybus::lifecycle::*;
+use trolleybus::metrics::datadog::{DatadogBuilder, DatadogError, DatadogExporter, DatadogStats};
 use trolleybus::metrics::prometheus::{Format, NamespaceError, PrometheusCollector};
 use trolleybus::*;
 
@@ -237,9 +244,13 @@ table! {
     + + + + + Report;
     + + + + + TestReport;
     + + + + + TestVerdict;
+    + + + - - DatadogBuilder;
+    + + + - - DatadogError;
+    + + + + + DatadogExporter;
+    + + + + + DatadogStats;
     + + + + + Format;
     + + + + + NamespaceError;
-    + + + - - PrometheusCollector;
+    + + + + + PrometheusCollector;
 }
 
 /// Public names that are no types of their own: traits and aliases.
@@ -247,13 +258,14 @@ const NO_TYPES: &[&str] =
     &["BoxFuture", "Delivered", "Engine", "EventFilter", "HandlerResult", "Observer", "Spawn"];
 
 /// Where public names are made public.
-const SOURCES: [&str; 7] = [
+const SOURCES: [&str; 8] = [
     "lib.rs",
     "conformance/mod.rs",
     "engine/mod.rs",
     "engine/custom/mod.rs",
     "envelope/mod.rs",
     "lifecycle/mod.rs",
+    "metrics/datadog/mod.rs",
     "metrics/prometheus/mod.rs",
 ];
 

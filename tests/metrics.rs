@@ -1,9 +1,14 @@
 //! Exporters beside a bus that works.
 
-#![cfg(feature = "prometheus")]
+#![cfg(any(feature = "prometheus", feature = "datadog"))]
 
+#[cfg(feature = "datadog")]
+#[path = "metrics/datadog.rs"]
+mod datadog;
+#[cfg(feature = "prometheus")]
 #[path = "metrics/prometheus.rs"]
 mod prometheus;
+#[cfg(feature = "prometheus")]
 #[path = "metrics/scrapers.rs"]
 mod scrapers;
 mod support;

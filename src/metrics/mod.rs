@@ -21,6 +21,7 @@
 //! | module | feature | what it gives |
 //! |---|---|---|
 //! | `prometheus` | `prometheus` | a collector for a registry of `prometheus_client`, and the text of a scrape |
+//! | `datadog` | `datadog` | a thread that reports to an agent of Datadog, or any other daemon for `StatsD` |
 //!
 //! An exporter reads the accounts and nothing else, and holds no lock while it writes: a scraper or an agent that hangs
 //! holds nobody up. Nothing is counted for it, so a bus without one pays nothing.
@@ -33,9 +34,11 @@
 //! bus's, and for a moment may show what another is about to count; an exporter then stays at the highest that it has
 //! shown, until the first engine has caught up.
 
+#[cfg(feature = "datadog")]
+pub mod datadog;
 #[cfg(feature = "prometheus")]
 pub mod prometheus;
-#[cfg(feature = "prometheus")]
+#[cfg(any(feature = "datadog", feature = "prometheus"))]
 mod reading;
 #[cfg(feature = "prometheus")]
 mod shares;

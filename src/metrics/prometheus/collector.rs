@@ -124,6 +124,10 @@ impl Collector for PrometheusCollector {
     }
 }
 
+// A panic of user code is caught before it reaches the bus's state, and the collector's changes in one step.
+impl std::panic::UnwindSafe for PrometheusCollector {}
+impl std::panic::RefUnwindSafe for PrometheusCollector {}
+
 impl fmt::Debug for PrometheusCollector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PrometheusCollector").field("namespace", &self.namespace).finish_non_exhaustive()
