@@ -43,6 +43,8 @@ impl Page<'_, '_> {
         self.alone("topics_known", "Topics that are kept resolved", Value::Gauge(stats.topics_known as u64))?;
         let refused = "How often a topic was not kept resolved because the table was full";
         self.alone("topics_refused", refused, Value::Counter(stats.topics_refused))?;
+        let untold = "Events of the life of the bus that were not told because those who listen are too slow";
+        self.alone("lifecycle_dropped", untold, Value::Counter(stats.lifecycle_dropped))?;
         let names = "How often the name of a topic was not kept because the table of the process was full";
         self.alone("names_refused", names, Value::Counter(stats.names_refused))
     }

@@ -39,6 +39,7 @@
 //! | `_subscription_queued`, `_subscription_capacity` | gauge | `subscription` | events in the queue; how many it holds |
 //! | `_subscription_oldest_age_seconds` | gauge | `subscription` | how old the oldest queued event is, 0 if there is none |
 //! | `_topics_known` | gauge | | topics that are resolved |
+//! | `_lifecycle_dropped_total` | counter | | events of the bus's life that were not told, because those who listen are too slow |
 //! | `_topics_refused_total`, `_names_refused_total` | counter | | topics that were not kept resolved, and names (of all buses) that were not kept, because a table was full |
 //!
 //! The first two are those of the original event bus. Its series `engine="_all"`, the sum of the others, is there only
