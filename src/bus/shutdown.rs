@@ -247,7 +247,7 @@ impl Draining {
     /// Cancels what is left and stops the threads.
     fn finish(&mut self) -> ShutdownReport {
         let mut unfinished = Vec::new();
-        let closed = self.closed.take().unwrap_or_else(|| Subscriptions::close(&self.hub));
+        let closed = self.closed.get_or_insert_with(|| Subscriptions::close(&self.hub));
         for Closed { slot, own, .. } in &closed.slots {
             let queued = slot.ledger().queued;
             slot.cancel(DropReason::Shutdown);
