@@ -12,7 +12,7 @@ use crate::topic::TopicError;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum EncodeError {
-    /// The message is larger than [`Limits::max_bytes`](super::Limits::max_bytes).
+    /// The message is larger than `Limits::max_bytes`.
     #[error("a message of {size} bytes is too large, {limit} are allowed")]
     TooLarge {
         /// The message's size, or a part of it that is too large alone.
@@ -20,7 +20,7 @@ pub enum EncodeError {
         /// The largest message.
         limit: usize,
     },
-    /// The headers are larger than [`Limits::max_header_bytes`](super::Limits::max_header_bytes).
+    /// The headers are larger than `Limits::max_header_bytes`.
     #[error("headers of {size} bytes are too large, {limit} are allowed")]
     HeadersTooLarge {
         /// The size of all names and values.
@@ -28,7 +28,7 @@ pub enum EncodeError {
         /// The largest headers.
         limit: usize,
     },
-    /// There are more attributes than [`Limits::max_attributes`](super::Limits::max_attributes).
+    /// There are more attributes than `Limits::max_attributes`.
     #[error("{count} attributes are too many, {limit} are allowed")]
     TooManyAttributes {
         /// How many there are.
@@ -36,7 +36,7 @@ pub enum EncodeError {
         /// The most attributes.
         limit: usize,
     },
-    /// The payload is JSON that is nested deeper than [`Limits::max_depth`](super::Limits::max_depth).
+    /// The payload is JSON that is nested deeper than `Limits::max_depth`.
     #[error("the payload is nested more than {limit} deep")]
     TooDeep {
         /// The deepest nesting.
@@ -60,7 +60,7 @@ pub enum EncodeError {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// The message is larger than [`Limits::max_bytes`](super::Limits::max_bytes).
+    /// The message is larger than `Limits::max_bytes`.
     #[error("a message of {size} bytes is too large, {limit} are allowed")]
     TooLarge {
         /// The message's size.
@@ -68,7 +68,7 @@ pub enum DecodeError {
         /// The largest message.
         limit: usize,
     },
-    /// The headers are larger than [`Limits::max_header_bytes`](super::Limits::max_header_bytes).
+    /// The headers are larger than `Limits::max_header_bytes`.
     #[error("headers of more than {limit} bytes are too large")]
     HeadersTooLarge {
         /// The largest headers.
@@ -81,7 +81,7 @@ pub enum DecodeError {
         position: usize,
     },
     /// The JSON of the payload, or the message around it, is nested deeper than
-    /// [`Limits::max_depth`](super::Limits::max_depth).
+    /// `Limits::max_depth`.
     #[error("nested more than {limit} deep")]
     TooDeep {
         /// The deepest nesting of a payload.
@@ -98,7 +98,7 @@ pub enum DecodeError {
     /// The message is JSON, but not an object.
     #[error("the message is not a JSON object")]
     NotAnObject,
-    /// There are more attributes than [`Limits::max_attributes`](super::Limits::max_attributes).
+    /// There are more attributes than `Limits::max_attributes`.
     #[error("more than {limit} attributes")]
     TooManyAttributes {
         /// The most attributes.

@@ -1,6 +1,6 @@
 //! Events at the edge of a broker: [CloudEvents](https://cloudevents.io) 1.0, in structured and in binary mode.
 //!
-//! An [`Envelope`] is an event with its payload in bytes, a [`Codec`] writes and reads it. Whatever an envelope
+//! An [`Envelope`] is an event with its payload in bytes, a `Codec` writes and reads it. Whatever an envelope
 //! holds comes back as it was, in either mode, but for a time to live of less than a millisecond.
 //!
 //! | envelope | attribute | |
@@ -26,7 +26,7 @@
 //! |---|---|
 //! | `envelope.rs` | [`Envelope`] |
 //! | `payload.rs`, `content_type.rs` | [`Encoded`] bytes, and what they are |
-//! | `codec.rs` | [`Codec`] and its [`Limits`] |
+//! | `codec.rs` | `Codec` and its `Limits` |
 //! | `attributes.rs` | the attributes, which both modes share |
 //! | `extensions.rs` | metadata as attributes |
 //! | `identity.rs` | ids for events from elsewhere |
