@@ -25,7 +25,8 @@ const LONGEST_HEAD: u64 = 8 * 1024;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1);
-    let bus = EventBus::builder().memory_engine("audit").route("audit", ["auth.*"]).build()?;
+    let bus =
+        EventBus::builder().memory_engine("audit").route("audit", ["auth.*"]).time_handlers().build()?;
     let _subscriptions = subscribe(&bus)?;
     for number in 0..10_u32 {
         bus.publish("order.placed", number)?;

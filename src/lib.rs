@@ -200,8 +200,8 @@ mod worker;
 
 pub use bus::{
     BusBuilder, BusStats, EngineStats, EventBuilder, EventBus, Explained, Explanation, Publish, Publisher,
-    Rerouting, Routes, Shutdown, ShutdownReport, Starting, SubscriptionStats, TopicInfo, TransportStats,
-    Unfinished, Verdict, WeakEventBus,
+    Rerouting, Routes, Shutdown, ShutdownReport, Starting, SubscriptionStats, TenantStats, TopicInfo,
+    TransportStats, Unfinished, Verdict, WeakEventBus,
 };
 #[cfg(feature = "config")]
 pub use config::{
@@ -209,8 +209,8 @@ pub use config::{
     EngineSettings, Format, HumanDuration, Rule, Secret, Settings,
 };
 pub use dispatch::{
-    Accepted, DeliveryMode, Dropped, HandledDelivery, Ledger, NotDelivered, Observer, Problem, Receipt,
-    SubscriptionKind,
+    Accepted, DeliveryMode, Dropped, HandledDelivery, HandlingTimes, Ledger, NotDelivered, Observer, Problem,
+    Receipt, SubscriptionKind,
 };
 pub use error::{
     BuildError, EngineFailure, HandlerError, PublishError, PublishRefusal, RecvError, RecvTimeoutError,

@@ -101,7 +101,13 @@ impl TryFrom<String> for Tenant {
     }
 }
 
-/// Why a text is no name of a tenant.
+impl From<&Self> for Tenant {
+    fn from(tenant: &Self) -> Self {
+        tenant.clone()
+    }
+}
+
+/// Why a text is no name of a tenant, or [no tenant of a bus](crate::EventBus::tenant).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TenantError {
@@ -122,6 +128,18 @@ pub enum TenantError {
         /// The character's position in bytes.
         position: usize,
     },
+    /// The bus has as many tenants as it [may have](crate::BusBuilder::max_tenants), and each of them is in use.
+    #[error("the bus serves {limit} tenants already, and no more are allowed")]
+    TooMany {
+        /// The most tenants at a time.
+        limit: usize,
+    },
+}
+
+impl From<std::convert::Infallible> for TenantError {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
 }
 
 #[cfg(all(test, not(loom)))]

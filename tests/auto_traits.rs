@@ -198,6 +198,8 @@ table! {
     + + + + + Accepted;
     + + + + + EngineFailure;
     + + + + + EngineStats;
+    + + + + + TenantStats;
+    + + + + + HandlingTimes;
     + + + - - RerouteError;
     + + + - - Rerouting;
     + + + + + Routes;

@@ -22,3 +22,5 @@ mod start_and_end;
 mod support;
 #[path = "engines/telling.rs"]
 mod telling;
+#[path = "engines/tenants.rs"]
+mod tenants;

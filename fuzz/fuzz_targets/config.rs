@@ -102,6 +102,7 @@ impl<'a> Arbitrary<'a> for Name {
             "ENGINES_",
             "ROUTING_",
             "TOPICS_",
+            "TENANTS_",
             "NAME",
             "TYPE",
             "CONFIG_",

@@ -3,7 +3,7 @@
 use std::any::TypeId;
 
 use super::Publisher;
-use super::publish::{admit, stamp, wait};
+use super::publish::{admit, refuse, stamp, wait};
 use crate::dispatch::{EventRun, LONGEST_RUN, Receipt, Rest, SubscriberList, pass_run};
 use crate::error::PublishError;
 use crate::event::{Event, Head};
@@ -24,7 +24,11 @@ pub(super) fn publish<T: Send + Sync + 'static>(
                 total.add(receipt);
                 for offer in rest.offers() {
                     let settled = offer.is_settled();
-                    total.add(if settled { offer } else { wait(&publisher.hub, offer, Deadline::NEVER) });
+                    total.add(if settled {
+                        offer
+                    } else {
+                        wait(&publisher.realm.hub, offer, Deadline::NEVER)
+                    });
                 }
             }
             // One by one. What comes after one that is refused goes with the vector.
@@ -52,8 +56,8 @@ fn pull<T: Send + Sync + 'static>(
 ) -> Option<PublishError<T>> {
     let promised = payloads.size_hint().0.clamp(1, LONGEST_RUN);
     for payload in payloads.take(promised) {
-        if let Err(refusal) = admit(&publisher.hub, &payload) {
-            return Some(PublishError::new(refusal, payload));
+        if let Err(refusal) = admit(&publisher.realm.hub, &payload) {
+            return Some(refuse(&publisher.realm, publisher.topic().as_str(), refusal, payload));
         }
         pulled.push(payload);
     }
@@ -65,13 +69,14 @@ fn publish_run<T: Send + Sync + 'static>(
     publisher: &Publisher<T>,
     payloads: &mut Vec<T>,
 ) -> Option<(Receipt, Rest<T>)> {
-    let Publisher { hub, entry, form, .. } = publisher;
+    let Publisher { realm, entry, form, .. } = publisher;
+    let (hub, table) = (&realm.hub, &realm.table);
     // A literal is published as a `String`.
     if payloads.len() < 2 || hub.options.rotate || TypeId::of::<T>() == TypeId::of::<&'static str>() {
         return None;
     }
     let list = entry.list.load();
-    let list = hub.table.current(&list).filter(|list: &&SubscriberList| list.is_of_queues())?;
+    let list = table.current(&list).filter(|list: &&SubscriberList| list.is_of_queues())?;
     let stamp = stamp(hub);
     let event =
         |payload| Event::allocate(Head::new(list.topic.clone(), stamp, form.kind.into(), None), payload);

@@ -61,6 +61,8 @@ impl BusBuilder {
                 precise_time: false,
                 max_raw: DEFAULT_MAX_RAW,
                 topic_cache: 65_536,
+                max_tenants: 1024,
+                times: false,
                 quarantine_after: None,
             },
             engines: EngineOptions::default(),
@@ -176,10 +178,29 @@ impl BusBuilder {
         self
     }
 
+    /// Sets how many [tenants](EventBus::tenant) the bus serves at a time: 1,024 if not set.
+    ///
+    /// One more takes the place of one for whom nobody holds a handle or subscribes; his account goes with him. If there is
+    /// none, he is refused. A tenant takes 6 KB of memory, and his topics [as many](Self::topic_cache) as everybody's.
+    pub fn max_tenants(mut self, tenants: usize) -> Self {
+        self.options.max_tenants = tenants;
+        self
+    }
+
     /// Puts a subscription into quarantine when its handler has panicked so many times in a row: it is
     /// paused until [`resume`](crate::Subscription::resume). Off if not set.
     pub fn quarantine_after(mut self, panics: NonZeroU32) -> Self {
         self.options.quarantine_after = Some(panics);
+        self
+    }
+
+    /// Counts how long handlers take, for each subscription and for all together: see
+    /// [`SubscriptionStats::handling`](crate::SubscriptionStats::handling).
+    ///
+    /// Each handler costs two looks at the clock more then, some 25 nanoseconds each, and an inline one leaves the shortest way
+    /// past it; each subscription takes 264 bytes.
+    pub fn time_handlers(mut self) -> Self {
+        self.options.times = true;
         self
     }
 
@@ -273,7 +294,8 @@ impl BusBuilder {
         } else {
             Some(Feed::start(self.listeners).map_err(BuildError::Threads)?)
         };
-        let hooks = Arc::new(Hooks::new(self.observer, self.options.quarantine_after, names, feed));
+        let hooks = Hooks::new(self.observer, self.options.quarantine_after, names, feed);
+        let hooks = Arc::new(hooks.timing(self.options.times));
         if let Some(loaded) = self.loaded {
             hooks.tell(|_| loaded);
         }
@@ -300,7 +322,9 @@ impl fmt::Debug for BusBuilder {
             .field("precise_time", &options.precise_time)
             .field("max_raw_payload", &options.max_raw)
             .field("topic_cache", &options.topic_cache)
+            .field("max_tenants", &options.max_tenants)
             .field("quarantine_after", &options.quarantine_after)
+            .field("time_handlers", &options.times)
             .field("observer", &self.observer.as_ref().map(|_| format_args!("<observer>")))
             .finish_non_exhaustive()
     }

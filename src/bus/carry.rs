@@ -7,14 +7,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::form::Form;
+use super::manner::Manner;
+use super::publish::{refuse, stamp};
 use crate::dispatch::{Accepted, Hooks, Patience, Receipt, SubscriberList};
 use crate::engine::{EngineCall, Envelope, Position, Transport};
 use crate::error::{PublishError, PublishRefusal};
 use crate::event::Extras;
-use crate::subscribe::Hub;
+use crate::subscribe::Realm;
 use crate::sync::clock::{self, Deadline, Instant};
 use crate::sync::park::{Wait, block_on};
+use crate::tenant::Tenant;
 use crate::topic::Topic;
 
 /// Why a publish call did not end with a pass over the subscriptions.
@@ -32,13 +34,6 @@ impl<T> From<PublishError<T>> for Detour<T> {
 }
 
 impl<T> Detour<T> {
-    /// Tells who listens of a refusal.
-    pub(super) fn tell(&self, hooks: &Hooks, topic: &str) {
-        if let Self::Refused(error) = self {
-            hooks.publish_failed(topic, error);
-        }
-    }
-
     /// Waits in this thread for the engine, at most until the deadline.
     #[cold]
     pub(super) fn wait(self, deadline: Deadline) -> Result<Receipt, PublishError<T>> {
@@ -63,18 +58,16 @@ impl<T> Detour<T> {
 /// Hands an event to the engine of its topic.
 #[cold]
 pub(super) fn begin<T: Send + Sync + 'static>(
-    hub: &Hub,
+    realm: &Realm,
     list: &SubscriberList,
     payload: T,
-    form: Form<T>,
-    extras: Option<Box<Extras>>,
+    manner: Manner<T>,
     patience: Patience,
     began: Option<Instant>,
 ) -> Detour<T> {
-    let refuse = |refusal, payload| {
-        hub.hooks.publish_failed(list.topic.as_str(), &refusal);
-        Detour::Refused(PublishError::new(refusal, payload))
-    };
+    let Manner { form, extras } = manner;
+    let hub = &realm.hub;
+    let refuse = |refusal, payload| Detour::Refused(refuse(realm, list.topic.as_str(), refusal, payload));
     let Some(transport) = hub.engines.as_ref().and_then(|engines| engines.transport(list.engine())) else {
         // The list says that there is one.
         return refuse(PublishRefusal::ShutDown, payload);
@@ -99,11 +92,14 @@ pub(super) fn begin<T: Send + Sync + 'static>(
             return refuse(PublishRefusal::Encode(crate::envelope::EncodeError::Panicked), payload);
         }
     };
-    let stamp = super::publish::stamp(hub);
+    let stamp = stamp(hub);
     let mut envelope = Envelope::new(list.topic.clone(), encoded).with_time(clock::wall_time(stamp.wall_ns));
     if let Some(extras) = extras {
-        let Extras { id, key, metadata, ttl, .. } = *extras;
+        let Extras { id, tenant, key, metadata, ttl, .. } = *extras;
         envelope = envelope.with_metadata(metadata);
+        if let Some(tenant) = tenant {
+            envelope = envelope.with_tenant(tenant);
+        }
         if let Some(id) = id.into_inner() {
             envelope = envelope.with_id(id);
         }
@@ -115,7 +111,12 @@ pub(super) fn begin<T: Send + Sync + 'static>(
         }
     }
     let call = transport.carry(envelope);
-    let told = began.map(|began| (Arc::clone(&hub.hooks), list.topic.clone(), began));
+    let told = began.map(|began| Told {
+        hooks: Arc::clone(&hub.hooks),
+        tenant: realm.table.tenant().cloned(),
+        topic: list.topic.clone(),
+        began,
+    });
     Detour::Carried(Box::new(Carrying {
         call,
         transport: Arc::clone(transport),
@@ -129,8 +130,15 @@ pub(super) struct Carrying<T> {
     call: EngineCall<Position>,
     transport: Arc<Transport>,
     payload: Option<T>,
-    /// Who hears of the end, of which topic, and when it began.
-    told: Option<(Arc<Hooks>, Topic, Instant)>,
+    told: Option<Told>,
+}
+
+/// Who hears of the end of a publish, and what of.
+struct Told {
+    hooks: Arc<Hooks>,
+    tenant: Option<Tenant>,
+    topic: Topic,
+    began: Instant,
 }
 
 // The payload is moved out, never pinned.
@@ -157,13 +165,13 @@ impl<T> Wait for Carrying<T> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Poll::Ready(result) = self.call.poll(cx) else { return Poll::Pending };
         let Some(payload) = self.payload.take() else { return Poll::Pending };
-        if let Some((hooks, topic, began)) = self.told.take() {
+        if let Some(Told { hooks, tenant, topic, began }) = self.told.take() {
             match &result {
                 Ok(_) => {
                     let took = clock::now().saturating_duration_since(began);
-                    hooks.published(&topic, self.transport.number, took);
+                    hooks.published(tenant.as_ref(), &topic, self.transport.number, took);
                 }
-                Err(error) => hooks.publish_failed(topic.as_str(), error),
+                Err(error) => hooks.publish_failed(tenant.as_ref(), topic.as_str(), error),
             }
         }
         Poll::Ready(match result {

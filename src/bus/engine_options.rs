@@ -8,6 +8,7 @@ use crate::dispatch::MAX_ENGINES;
 use crate::engine::{Engine, Limits, Router, Rule, Seating};
 use crate::error::BuildError;
 use crate::pattern::{PatternError, TopicPattern};
+use crate::tenant::{Tenant, TenantError};
 
 /// The name of the memory engine of a bus that names none.
 pub(super) const MEMORY: &str = "memory";
@@ -39,6 +40,8 @@ pub struct Routes {
 struct GivenRule {
     engine: String,
     patterns: Result<Vec<TopicPattern>, PatternError>,
+    /// `None`: everybody's events, and those of no tenant.
+    tenants: Option<Result<Vec<Tenant>, TenantError>>,
 }
 
 /// Engines and rules that were found to be right.
@@ -183,24 +186,65 @@ impl Routes {
 
     /// Adds a rule, after those that there are: topics that match one of the patterns go by that engine.
     #[must_use]
-    pub fn route<P>(mut self, engine: impl Into<String>, patterns: impl IntoIterator<Item = P>) -> Self
+    pub fn route<P>(self, engine: impl Into<String>, patterns: impl IntoIterator<Item = P>) -> Self
+    where
+        P: TryInto<TopicPattern, Error: Into<PatternError>>,
+    {
+        self.rule(engine.into(), patterns, None)
+    }
+
+    /// Adds a rule for events of these [tenants](crate::EventBus::tenant) alone: those on topics that match one of the
+    /// patterns go by that engine.
+    ///
+    /// ```
+    /// # use trolleybus::{EventBus, Routes};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let routes = Routes::new().route_tenants("large", ["acme"], ["*"]);
+    /// let bus = EventBus::builder().memory_engine("large").routes(routes).build()?;
+    /// assert_eq!(bus.tenant("acme")?.explain("order.placed")?.engine, "large");
+    /// assert_eq!(bus.tenant("globex")?.explain("order.placed")?.engine, "memory");
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn route_tenants<T, P>(
+        self,
+        engine: impl Into<String>,
+        tenants: impl IntoIterator<Item = T>,
+        patterns: impl IntoIterator<Item = P>,
+    ) -> Self
+    where
+        T: TryInto<Tenant, Error: Into<TenantError>>,
+        P: TryInto<TopicPattern, Error: Into<PatternError>>,
+    {
+        let tenants = tenants.into_iter().map(|tenant| tenant.try_into().map_err(Into::into));
+        let tenants = tenants.collect();
+        self.rule(engine.into(), patterns, Some(tenants))
+    }
+
+    fn rule<P>(
+        mut self,
+        engine: String,
+        patterns: impl IntoIterator<Item = P>,
+        tenants: Option<Result<Vec<Tenant>, TenantError>>,
+    ) -> Self
     where
         P: TryInto<TopicPattern, Error: Into<PatternError>>,
     {
         let patterns = patterns.into_iter().map(|pattern| pattern.try_into().map_err(Into::into));
-        self.rules.push(GivenRule { engine: engine.into(), patterns: patterns.collect() });
+        self.rules.push(GivenRule { engine, patterns: patterns.collect(), tenants });
         self
     }
 
     /// The rules, with the engines' numbers for their names.
     pub(super) fn arrange(self, names: &[&str]) -> Result<Router, BuildError> {
-        let rule = |GivenRule { engine, patterns }| {
+        let rule = |GivenRule { engine, patterns, tenants }| {
             let patterns = patterns.map_err(BuildError::InvalidRule)?;
-            if patterns.is_empty() {
+            let tenants = tenants.transpose().map_err(BuildError::InvalidTenant)?;
+            if patterns.is_empty() || tenants.as_ref().is_some_and(Vec::is_empty) {
                 return Err(BuildError::EmptyRule { engine });
             }
             match names.iter().position(|name| *name == engine).map(u8::try_from) {
-                Some(Ok(engine)) => Ok(Rule { patterns, engine }),
+                Some(Ok(engine)) => Ok(Rule { patterns, tenants, engine }),
                 _ => Err(BuildError::UnknownEngine { name: engine }),
             }
         };

@@ -7,6 +7,7 @@ use crate::dispatch::{Dropped, EngineState, EngineTally, Figure, Ledger};
 use crate::engine::{EngineSeat, Engines};
 use crate::subscribe::Hub;
 use crate::sync::atomic::Ordering;
+use crate::tenant::Tenant;
 
 /// The account of one engine.
 ///
@@ -64,9 +65,9 @@ pub struct TransportStats {
 }
 
 /// The accounts of all engines of a bus.
-pub(super) fn engines(hub: &Hub) -> Vec<EngineStats> {
+pub(super) fn engines(hub: &Hub, total: &Ledger) -> Vec<EngineStats> {
     let Some(engines) = &hub.engines else {
-        return vec![memory(MEMORY, &hub.roster.ledger())];
+        return vec![memory(MEMORY, total)];
     };
     let others = engines.seats().iter().enumerate().skip(1);
     let others: Vec<EngineStats> = others
@@ -76,9 +77,8 @@ pub(super) fn engines(hub: &Hub) -> Vec<EngineStats> {
         })
         .collect();
     // What the others have not counted is the first one's.
-    let total = hub.roster.ledger();
     let mut stats = engines.seats().first().map(|first| {
-        let mut stats = memory(&first.name, &total);
+        let mut stats = memory(&first.name, total);
         for other in &others {
             stats.subtract(other);
         }
@@ -88,13 +88,13 @@ pub(super) fn engines(hub: &Hub) -> Vec<EngineStats> {
 }
 
 /// The engine of a topic, and the number of the rule that says so.
-pub(super) fn route_of(hub: &Hub, topic: &str) -> (String, Option<usize>) {
+pub(super) fn route_of(hub: &Hub, tenant: Option<&Tenant>, topic: &str) -> (String, Option<usize>) {
     let Some(engines) = &hub.engines else { return (MEMORY.to_owned(), None) };
     let router = engines.router();
     let name = |engines: &Arc<Engines>| {
-        engines.seat(router.route(topic)).map_or_else(String::new, |seat| seat.name.to_string())
+        engines.seat(router.route(tenant, topic)).map_or_else(String::new, |seat| seat.name.to_string())
     };
-    (name(engines), router.deciding(topic))
+    (name(engines), router.deciding(tenant, topic))
 }
 
 fn memory(name: &str, ledger: &Ledger) -> EngineStats {

@@ -7,11 +7,12 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::form::Form;
+use super::manner::Manner;
 use super::publish::{self, Publish};
 use crate::dispatch::{Patience, Receipt};
 use crate::error::{PublishError, PublishRefusal};
 use crate::event::{Completion, EventId, Extras, MetadataError, Outcome};
-use crate::subscribe::Hub;
+use crate::subscribe::Realm;
 use crate::sync::clock::Deadline;
 
 /// An event with more than a topic and a payload. Begun by [`EventBus::event`](crate::EventBus::event).
@@ -29,7 +30,7 @@ use crate::sync::clock::Deadline;
 /// ```
 #[must_use = "an event is published by `publish` and its kin"]
 pub struct EventBuilder<T> {
-    hub: Arc<Hub>,
+    realm: Arc<Realm>,
     topic: String,
     payload: T,
     extras: Extras,
@@ -38,8 +39,8 @@ pub struct EventBuilder<T> {
 }
 
 impl<T: Send + Sync + 'static> EventBuilder<T> {
-    pub(super) fn new(hub: Arc<Hub>, topic: &str, payload: T) -> Self {
-        Self { hub, topic: topic.to_owned(), payload, extras: Extras::default(), wait: None, error: None }
+    pub(super) fn new(realm: Arc<Realm>, topic: &str, payload: T) -> Self {
+        Self { realm, topic: topic.to_owned(), payload, extras: Extras::default(), wait: None, error: None }
     }
 
     /// Sets the key: events of one key belong together.
@@ -133,23 +134,27 @@ impl<T: Send + Sync + 'static> EventBuilder<T> {
     where
         T: Serialize,
     {
-        let Self { hub, topic, payload, extras, wait, error } = self;
-        match error {
-            Some(error) => Publish::refused(hub, PublishError::new(error.into(), payload)),
-            None => {
-                let deadline = wait.map_or(Deadline::NEVER, Deadline::after);
-                Publish::new(&hub, &topic, payload, Form::SERDE, Some(Box::new(extras)), deadline)
-            }
+        let realm = Arc::clone(&self.realm);
+        match self.finish(Form::SERDE) {
+            Ok((topic, payload, manner, deadline)) => Publish::new(realm, &topic, payload, manner, deadline),
+            Err(error) => Publish::refused(realm, error),
         }
     }
 
-    fn send(self, form: Form<T>, patience: Patience) -> Result<Receipt, PublishError<T>> {
-        let Self { hub, topic, payload, extras, wait, error } = self;
+    fn send(self, form: &'static Form<T>, patience: Patience) -> Result<Receipt, PublishError<T>> {
+        let realm = Arc::clone(&self.realm);
+        let (topic, payload, manner, deadline) = self.finish(form)?;
+        publish::publish(&realm, &topic, payload, manner, patience, deadline)
+    }
+
+    /// The topic, what goes there and how, and for how long it may wait.
+    fn finish(self, form: &'static Form<T>) -> Result<(String, T, Manner<T>, Deadline), PublishError<T>> {
+        let Self { realm, topic, payload, extras, wait, error } = self;
         if let Some(error) = error {
-            return Err(PublishError::new(PublishRefusal::InvalidMetadata(error), payload));
+            return Err(publish::refuse(&realm, &topic, PublishRefusal::InvalidMetadata(error), payload));
         }
-        let deadline = wait.map_or(Deadline::NEVER, Deadline::after);
-        publish::publish(&hub, &topic, payload, form, Some(Box::new(extras)), patience, deadline)
+        let manner = Manner { form, extras: Some(Box::new(extras)) };
+        Ok((topic, payload, manner, wait.map_or(Deadline::NEVER, Deadline::after)))
     }
 }
 

@@ -15,26 +15,19 @@ pub(super) struct Form<T> {
     pub(super) encode: Option<Encode<T>>,
 }
 
-impl<T> Clone for Form<T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for Form<T> {}
-
-impl<T> Form<T> {
+impl<T: 'static> Form<T> {
     /// Values that never leave the process.
-    pub(super) const LOCAL: Self = Self { kind: PayloadKind::Local, encode: None };
+    pub(super) const LOCAL: &'static Self = &Self { kind: PayloadKind::Local, encode: None };
 }
 
-impl<T: Serialize> Form<T> {
+impl<T: Serialize + 'static> Form<T> {
     /// Values that serde can take apart.
-    pub(super) const SERDE: Self = Self { kind: PayloadKind::Serde, encode: Some(Encoded::json::<T>) };
+    pub(super) const SERDE: &'static Self =
+        &Self { kind: PayloadKind::Serde, encode: Some(Encoded::json::<T>) };
 }
 
 impl Form<Raw> {
     /// Bytes as they are.
-    pub(super) const RAW: Self =
-        Self { kind: PayloadKind::Raw, encode: Some(|raw| Ok(Encoded::raw(raw.clone().into_bytes()))) };
+    pub(super) const RAW: &'static Self =
+        &Self { kind: PayloadKind::Raw, encode: Some(|raw| Ok(Encoded::raw(raw.clone().into_bytes()))) };
 }

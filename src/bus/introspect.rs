@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use super::EventBus;
 use super::engine_stats::{EngineStats, engines, route_of};
-use crate::dispatch::{DeliveryMode, Ledger, Slot, SubscriptionKind, Wanted};
+use crate::dispatch::{
+    Accounts, DeliveryMode, HandlingTimes, Ledger, Slot, SubscriptionKind, TenantAccount, Wanted,
+};
 use crate::event::SubscriptionId;
 use crate::pattern::TopicPattern;
 use crate::subscribe::Hub;
+use crate::tenant::Tenant;
 use crate::topic::{Topic, TopicError, intern_refusals};
 
 /// A pattern that somebody subscribes to.
@@ -20,6 +23,18 @@ pub struct TopicInfo {
     pub pattern: TopicPattern,
     /// How many subscriptions have it.
     pub subscriptions: usize,
+}
+
+/// The account of a [tenant](EventBus::tenant): of his subscriptions, those included that are gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TenantStats {
+    /// Who it is.
+    pub tenant: Tenant,
+    /// How many subscriptions he has.
+    pub subscriptions: usize,
+    /// What became of the events that they were offered.
+    pub total: Ledger,
 }
 
 /// A subscription with its account.
@@ -34,6 +49,8 @@ pub struct SubscriptionStats {
     pub patterns: Vec<TopicPattern>,
     /// How it gets its events.
     pub kind: SubscriptionKind,
+    /// Whose it is, if it is a tenant's.
+    pub tenant: Option<Tenant>,
     /// What happens when its queue is full.
     pub delivery: DeliveryMode,
     /// How many events its queue holds.
@@ -44,6 +61,8 @@ pub struct SubscriptionStats {
     pub ledger: Ledger,
     /// How long ago the oldest queued event was published, to a few milliseconds.
     pub oldest_age: Option<Duration>,
+    /// How long its handlers took, if [that is counted](crate::BusBuilder::time_handlers); for a receiver never.
+    pub handling: Option<HandlingTimes>,
     /// It is paused or in quarantine.
     pub paused: bool,
 }
@@ -54,10 +73,15 @@ pub struct SubscriptionStats {
 pub struct BusStats {
     /// All subscriptions together, those included that are gone.
     pub total: Ledger,
+    /// How long all handlers took, those of subscriptions included that are gone, if [that is
+    /// counted](crate::BusBuilder::time_handlers).
+    pub handling: Option<HandlingTimes>,
     /// The subscriptions that live, in the order of registration.
     pub subscriptions: Vec<SubscriptionStats>,
     /// The engines, the one first that gets what no rule matches.
     pub engines: Vec<EngineStats>,
+    /// The tenants that the bus serves, by name.
+    pub tenants: Vec<TenantStats>,
     /// Topics in the table: those with literal subscriptions or publisher handles, and those that are
     /// kept resolved.
     pub topics_known: usize,
@@ -127,7 +151,7 @@ impl EventBus {
     /// Lists the patterns that somebody subscribes to, sorted.
     #[must_use]
     pub fn topics(&self) -> Vec<TopicInfo> {
-        let subscribed = self.hub().table.subscribed();
+        let subscribed = self.realm.table.subscribed();
         subscribed.into_iter().map(|(pattern, subscriptions)| TopicInfo { pattern, subscriptions }).collect()
     }
 
@@ -137,7 +161,7 @@ impl EventBus {
     ///
     /// [`TopicError`] if the topic is invalid.
     pub fn subscriber_count(&self, topic: impl AsRef<str>) -> Result<usize, TopicError> {
-        self.hub().table.matching(topic.as_ref()).map(|slots| slots.len())
+        self.realm.table.matching(topic.as_ref()).map(|slots| slots.len())
     }
 
     /// Reads the account of the bus and of every subscription.
@@ -168,10 +192,13 @@ impl EventBus {
     /// [`TopicError`] if the topic is invalid.
     pub fn explain(&self, topic: impl AsRef<str>) -> Result<Explanation, TopicError> {
         let topic = Topic::new(topic)?;
-        let matching = self.hub().table.matching(topic.as_str())?;
+        let matching = self.realm.table.matching(topic.as_str())?;
         let mut near = Vec::new();
         for slot in self.hub().roster.held() {
-            if slot.is_closed() || matching.iter().any(|other| other.id == slot.id) {
+            if slot.is_closed()
+                || slot.spec.tenant.as_ref() != self.current_tenant()
+                || matching.iter().any(|other| other.id == slot.id)
+            {
                 continue;
             }
             let agreeing = slot
@@ -189,7 +216,7 @@ impl EventBus {
         let mut served = matching;
         served.sort_by_key(|slot| (slot.spec.group.is_some(), slot.spec.group.is_none() && slot.is_inline()));
         let matching = served.iter().map(|slot| explained(slot, verdict_of(slot))).collect();
-        let (engine, rule) = route_of(self.hub(), topic.as_str());
+        let (engine, rule) = route_of(self.hub(), self.current_tenant(), topic.as_str());
         Ok(Explanation { topic, engine, rule, matching, near })
     }
 }
@@ -198,11 +225,19 @@ impl BusStats {
     /// Reads the accounts of a bus that need not have a handle any more. Takes the lock of the list of subscriptions,
     /// which no publish takes.
     pub(crate) fn read(hub: &Hub) -> Self {
-        let (topics_known, topics_refused) = hub.table.usage();
+        let (topics_known, topics_refused) = hub.tables.usage();
+        let Accounts { total, times, tenants } = hub.roster.accounts();
+        let of_tenant = |(tenant, TenantAccount { ledger, open })| TenantStats {
+            tenant,
+            subscriptions: open,
+            total: ledger,
+        };
         Self {
-            total: hub.roster.ledger(),
+            total,
+            handling: hub.options.times.then_some(times),
             subscriptions: hub.roster.held().iter().map(|slot| stats_of(slot)).collect(),
-            engines: engines(hub),
+            engines: engines(hub, &total),
+            tenants: tenants.into_iter().map(of_tenant).collect(),
             topics_known,
             topics_refused,
             lifecycle_dropped: hub.hooks.feed.as_ref().map_or(0, |feed| feed.dropped()),
@@ -217,11 +252,13 @@ fn stats_of(slot: &Slot) -> SubscriptionStats {
         name: slot.spec.name.as_deref().map(str::to_owned),
         patterns: slot.spec.patterns.to_vec(),
         kind: slot.spec.kind,
+        tenant: slot.spec.tenant.clone(),
         delivery: slot.spec.mode,
         capacity: slot.spec.capacity,
         call_site: slot.spec.site,
         ledger: slot.ledger(),
         oldest_age: slot.oldest_age(),
+        handling: slot.handling_times(),
         paused: slot.is_paused(),
     }
 }

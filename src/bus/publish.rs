@@ -9,11 +9,12 @@ use std::task::{Context, Poll, ready};
 
 use super::carry::{self, Carrying, Detour};
 use super::form::Form;
+use super::manner::Manner;
 use crate::dispatch::{self, Nested, Patience, Receipt, SubscriberList, Waits};
 use crate::error::{PublishError, PublishRefusal};
-use crate::event::{DropReason, Event, Extras, Raw, Tag};
+use crate::event::{DropReason, Event, Raw, Tag};
 use crate::guard::drop_guarded;
-use crate::subscribe::Hub;
+use crate::subscribe::{Hub, Realm};
 use crate::sync::atomic::Ordering;
 use crate::sync::clock::{self, Deadline, Stamp};
 use crate::sync::coop;
@@ -22,32 +23,35 @@ use crate::topic::{Topic, TopicError};
 
 /// The first part of every publish by name: everything but waiting.
 pub(super) fn run<T: Send + Sync + 'static>(
-    hub: &Hub,
+    realm: &Realm,
     name: &str,
     payload: T,
-    form: Form<T>,
-    extras: Option<Box<Extras>>,
+    manner: Manner<T>,
     patience: Patience,
 ) -> Result<Receipt, Detour<T>> {
-    if let Err(refusal) = admit(hub, &payload) {
-        hub.hooks.publish_failed(name, &refusal);
-        return Err(PublishError::new(refusal, payload).into());
+    if let Err(refusal) = admit(&realm.hub, &payload) {
+        return Err(refuse(realm, name, refusal, payload).into());
     }
-    let hash = hub.table.hash(name);
-    let bucket = hub.table.bucket(hash);
-    match hub.table.named(&bucket, hash, name) {
-        Some(list) => pass(hub, list, payload, form, extras, patience),
+    let table = &realm.table;
+    let hash = table.hash(name);
+    let bucket = table.bucket(hash);
+    match table.named(&bucket, hash, name) {
+        Some(list) => pass(realm, list, payload, manner, patience),
         None => {
             drop(bucket);
-            match hub.table.resolve_unseen(name) {
-                Ok(list) => pass(hub, &list, payload, form, extras, patience),
-                Err(error) => {
-                    hub.hooks.publish_failed(name, &error);
-                    Err(PublishError::new(error.into(), payload).into())
-                }
+            match table.resolve_unseen(name) {
+                Ok(list) => pass(realm, &list, payload, manner, patience),
+                Err(error) => Err(refuse(realm, name, error.into(), payload).into()),
             }
         }
     }
+}
+
+/// Refuses a publish, and tells who listens.
+#[cold]
+pub(super) fn refuse<T>(realm: &Realm, topic: &str, refusal: PublishRefusal, payload: T) -> PublishError<T> {
+    realm.hub.hooks.publish_failed(realm.table.tenant(), topic, &refusal);
+    PublishError::new(refusal, payload)
 }
 
 /// Judges a publish before anybody is offered the event.
@@ -69,72 +73,75 @@ pub(super) fn admit<T: 'static>(hub: &Hub, payload: &T) -> Result<(), PublishRef
 /// Makes the event and takes it past the subscribers.
 #[inline]
 pub(super) fn pass<T: Send + Sync + 'static>(
-    hub: &Hub,
+    realm: &Realm,
     list: &SubscriberList,
     payload: T,
-    form: Form<T>,
-    extras: Option<Box<Extras>>,
+    manner: Manner<T>,
     patience: Patience,
 ) -> Result<Receipt, Detour<T>> {
     if list.is_empty() {
         if list.is_routed() {
-            return elsewhere(hub, list, payload, form, extras, patience);
+            return elsewhere(realm, list, payload, manner, patience);
         }
-        if extras.is_none() {
+        if manner.extras.is_none() {
             drop_guarded(payload);
             return Ok(Receipt::default());
         }
     }
-    pass_as(hub, list, payload, form.kind.into(), extras, patience)
+    let tag = manner.form.kind.into();
+    pass_as(realm, list, tag, payload, manner, patience)
 }
 
-/// By another engine than the bus's own memory engine, or with somebody who hears of it.
+/// By another engine than the bus's own memory engine, with somebody who hears of it, or for a tenant.
 #[inline(never)]
 fn elsewhere<T: Send + Sync + 'static>(
-    hub: &Hub,
+    realm: &Realm,
     list: &SubscriberList,
     payload: T,
-    form: Form<T>,
-    extras: Option<Box<Extras>>,
+    manner: Manner<T>,
     patience: Patience,
 ) -> Result<Receipt, Detour<T>> {
     let (engine, began) = (list.engine(), list.is_observed().then(clock::now));
+    let manner = manner.by(realm.table.tenant());
     let Some(list) = list.detour() else {
-        return Err(carry::begin(hub, list, payload, form, extras, patience, began));
+        return Err(carry::begin(realm, list, payload, manner, patience, began));
     };
-    let result = if list.is_empty() && extras.is_none() {
+    let receipt = if list.is_empty() && manner.extras.is_none() {
         drop_guarded(payload);
-        Ok(Receipt::default())
+        Receipt::default()
     } else {
-        pass_as(hub, list, payload, Tag::new(form.kind, engine), extras, patience)
+        let tag = Tag::new(manner.form.kind, engine);
+        pass_as(realm, list, tag, payload, manner, patience)?
     };
-    match &result {
-        Ok(receipt) => {
-            hub.hooks.passed_on(engine, receipt);
-            if let Some(began) = began {
-                hub.hooks.published(&list.topic, engine, clock::now().saturating_duration_since(began));
-            }
-        }
-        Err(detour) => detour.tell(&hub.hooks, list.topic.as_str()),
+    let hooks = &realm.hub.hooks;
+    hooks.passed_on(engine, &receipt);
+    if let Some(began) = began {
+        let took = clock::now().saturating_duration_since(began);
+        hooks.published(realm.table.tenant(), &list.topic, engine, took);
     }
-    result
+    Ok(receipt)
 }
 
 /// Makes the event, with that tag, and takes it past the subscribers.
 #[inline]
 fn pass_as<T: Send + Sync + 'static>(
-    hub: &Hub,
+    realm: &Realm,
     list: &SubscriberList,
-    payload: T,
     tag: Tag,
-    extras: Option<Box<Extras>>,
+    payload: T,
+    manner: Manner<T>,
     patience: Patience,
 ) -> Result<Receipt, Detour<T>> {
+    let extras = manner.extras;
+    let hub = &*realm.hub;
     let nested = if list.may_run_inline() {
         let limit = hub.options.inline_depth;
         match Nested::enter(limit) {
             Some(nested) => Some(nested),
-            None => return Err(PublishError::new(PublishRefusal::TooDeep { limit }, payload).into()),
+            None => {
+                let refusal = PublishRefusal::TooDeep { limit };
+                return Err(refuse(realm, list.topic.as_str(), refusal, payload).into());
+            }
         }
     } else {
         None
@@ -181,38 +188,37 @@ fn first_in_turn(turn: u32, subscribers: usize) -> usize {
 
 /// Publishes and waits in this thread.
 pub(super) fn publish_now<T: Send + Sync + 'static>(
-    hub: &Hub,
+    realm: &Realm,
     name: &str,
     payload: T,
-    form: Form<T>,
+    form: &'static Form<T>,
 ) -> Result<Receipt, PublishError<T>> {
-    publish(hub, name, payload, form, None, Patience::Wait, Deadline::NEVER)
+    publish(realm, name, payload, Manner::of(form), Patience::Wait, Deadline::NEVER)
 }
 
 /// Publishes and never waits.
 pub(super) fn try_now<T: Send + Sync + 'static>(
-    hub: &Hub,
+    realm: &Realm,
     name: &str,
     payload: T,
-    form: Form<T>,
+    form: &'static Form<T>,
 ) -> Result<Receipt, PublishError<T>> {
-    publish(hub, name, payload, form, None, Patience::Never, Deadline::NEVER)
+    publish(realm, name, payload, Manner::of(form), Patience::Never, Deadline::NEVER)
 }
 
 /// Publishes, and waits in this thread as far as patience and deadline allow.
 #[inline]
 pub(super) fn publish<T: Send + Sync + 'static>(
-    hub: &Hub,
+    realm: &Realm,
     name: &str,
     payload: T,
-    form: Form<T>,
-    extras: Option<Box<Extras>>,
+    manner: Manner<T>,
     patience: Patience,
     deadline: Deadline,
 ) -> Result<Receipt, PublishError<T>> {
-    match run(hub, name, payload, form, extras, patience) {
+    match run(realm, name, payload, manner, patience) {
         Ok(receipt) if receipt.is_settled() => Ok(receipt),
-        Ok(receipt) => Ok(wait(hub, receipt, deadline)),
+        Ok(receipt) => Ok(wait(&realm.hub, receipt, deadline)),
         Err(detour) => detour.wait(deadline),
     }
 }
@@ -267,17 +273,17 @@ impl Drop for Blocked<'_> {
 /// Nothing happens before the first poll. Dropped while it waits for room, the event stays with the
 /// subscriptions that have taken it, and those that were full were never offered it.
 #[must_use = "an event is published when this is awaited"]
-pub struct Publish<T> {
-    hub: Arc<Hub>,
+pub struct Publish<T: 'static> {
+    realm: Arc<Realm>,
     state: State<T>,
 }
 
-enum State<T> {
+enum State<T: 'static> {
+    /// The topic, or its name and what is wrong with it.
     Ready {
-        topic: Result<Topic, TopicError>,
+        topic: Result<Topic, (Box<str>, TopicError)>,
         payload: T,
-        form: Form<T>,
-        extras: Option<Box<Extras>>,
+        manner: Manner<T>,
         deadline: Deadline,
     },
     Refused(PublishError<T>),
@@ -287,28 +293,33 @@ enum State<T> {
 }
 
 impl<T: Send + Sync + 'static> Publish<T> {
-    pub(super) fn new(
-        hub: &Arc<Hub>,
-        name: &str,
-        payload: T,
-        form: Form<T>,
-        extras: Option<Box<Extras>>,
-        deadline: Deadline,
-    ) -> Self {
-        let topic = match hub.table.known_topic(name) {
-            Some(topic) => Ok(topic),
-            None => Topic::new(name),
-        };
-        Self { hub: Arc::clone(hub), state: State::Ready { topic, payload, form, extras, deadline } }
+    /// A payload without more.
+    pub(super) fn of(realm: &Arc<Realm>, name: &str, payload: T, form: &'static Form<T>) -> Self {
+        let manner = Manner::of(form);
+        Self::new(Arc::clone(realm), name, payload, manner, Deadline::NEVER)
     }
 
-    pub(super) fn refused(hub: Arc<Hub>, error: PublishError<T>) -> Self {
-        Self { hub, state: State::Refused(error) }
+    pub(super) fn new(
+        realm: Arc<Realm>,
+        name: &str,
+        payload: T,
+        manner: Manner<T>,
+        deadline: Deadline,
+    ) -> Self {
+        let topic = match realm.table.known_topic(name) {
+            Some(topic) => Ok(topic),
+            None => Topic::new(name).map_err(|error| (name.into(), error)),
+        };
+        Self { realm, state: State::Ready { topic, payload, manner, deadline } }
+    }
+
+    pub(super) fn refused(realm: Arc<Realm>, error: PublishError<T>) -> Self {
+        Self { realm, state: State::Refused(error) }
     }
 }
 
 // The payload is moved out, never pinned.
-impl<T> Unpin for Publish<T> {}
+impl<T: 'static> Unpin for Publish<T> {}
 
 impl<T: Send + Sync + 'static> Future for Publish<T> {
     type Output = Result<Receipt, PublishError<T>>;
@@ -319,28 +330,23 @@ impl<T: Send + Sync + 'static> Future for Publish<T> {
             // A task that publishes in a loop must not starve the others of its runtime.
             ready!(coop::poll_proceed(cx));
         }
+        let timer = || Arc::clone(&this.realm.hub.timer);
         loop {
             match std::mem::replace(&mut this.state, State::Done) {
-                State::Ready { topic, payload, form, extras, deadline } => {
-                    let topic = match topic {
-                        Ok(topic) => topic,
-                        Err(error) => return Poll::Ready(Err(PublishError::new(error.into(), payload))),
-                    };
-                    let (hub, name) = (&this.hub, topic.as_str());
-                    let receipt = match run(hub, name, payload, form, extras, Patience::Wait) {
-                        Ok(receipt) => receipt,
+                State::Ready { topic: Err((name, error)), payload, .. } => {
+                    let refused = refuse(&this.realm, &name, error.into(), payload);
+                    return Poll::Ready(Err(refused));
+                }
+                State::Ready { topic: Ok(topic), payload, manner, deadline } => {
+                    this.state = match run(&this.realm, topic.as_str(), payload, manner, Patience::Wait) {
+                        Ok(receipt) if receipt.is_settled() => return Poll::Ready(Ok(receipt)),
+                        Ok(receipt) => State::Waiting(Timed::new(Waits::new(receipt, deadline), timer())),
                         Err(Detour::Refused(error)) => return Poll::Ready(Err(error)),
                         Err(Detour::Carried(mut carrying)) => {
                             carrying.end_by(deadline);
-                            this.state = State::Carried(Timed::new(*carrying, Arc::clone(&hub.timer)));
-                            continue;
+                            State::Carried(Timed::new(*carrying, timer()))
                         }
                     };
-                    if receipt.is_settled() {
-                        return Poll::Ready(Ok(receipt));
-                    }
-                    let waits = Waits::new(receipt, deadline);
-                    this.state = State::Waiting(Timed::new(waits, Arc::clone(&this.hub.timer)));
                 }
                 State::Waiting(mut timed) => match Pin::new(&mut timed).poll(cx) {
                     Poll::Ready(receipt) => return Poll::Ready(Ok(receipt)),
@@ -363,7 +369,7 @@ impl<T: Send + Sync + 'static> Future for Publish<T> {
     }
 }
 
-impl<T> fmt::Debug for Publish<T> {
+impl<T: 'static> fmt::Debug for Publish<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Publish").finish_non_exhaustive()
     }

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use super::batch;
 use super::carry::Detour;
 use super::form::Form;
+use super::manner::Manner;
 use super::publish::{self, Publish};
 use crate::dispatch::{Patience, Receipt, SubscriberList, TopicEntry};
 use crate::error::PublishError;
-use crate::subscribe::Hub;
+use crate::subscribe::Realm;
 use crate::sync::clock::Deadline;
 use crate::topic::{Topic, TopicError};
 
@@ -29,17 +30,17 @@ use crate::topic::{Topic, TopicError};
 /// assert_eq!(received.try_iter().map(|tick| *tick).sum::<u64>(), 6);
 /// # Ok(()) }
 /// ```
-pub struct Publisher<T> {
-    pub(super) hub: Arc<Hub>,
+pub struct Publisher<T: 'static> {
+    pub(super) realm: Arc<Realm>,
     pub(super) entry: Arc<TopicEntry>,
-    pub(super) form: Form<T>,
+    pub(super) form: &'static Form<T>,
     payload: PhantomData<fn(T)>,
 }
 
 impl<T: Send + Sync + 'static> Publisher<T> {
-    pub(super) fn new(hub: Arc<Hub>, topic: &str, form: Form<T>) -> Result<Self, TopicError> {
-        let entry = hub.table.pin(&Topic::new(topic)?);
-        Ok(Self { hub, entry, form, payload: PhantomData })
+    pub(super) fn new(realm: Arc<Realm>, topic: &str, form: &'static Form<T>) -> Result<Self, TopicError> {
+        let entry = realm.table.pin(&Topic::new(topic)?);
+        Ok(Self { realm, entry, form, payload: PhantomData })
     }
 
     /// Returns the topic.
@@ -53,10 +54,10 @@ impl<T: Send + Sync + 'static> Publisher<T> {
     #[must_use]
     pub fn has_subscribers(&self) -> bool {
         let list = self.entry.list.load();
-        match self.hub.table.current(&list) {
+        match self.realm.table.current(&list) {
             Some(list) => has_subscribers(list),
             None => {
-                let list = self.hub.table.refreshed(&self.entry);
+                let list = self.realm.table.refreshed(&self.entry);
                 has_subscribers(&list)
             }
         }
@@ -75,7 +76,7 @@ impl<T: Send + Sync + 'static> Publisher<T> {
     pub fn publish(&self, payload: T) -> Result<Receipt, PublishError<T>> {
         match self.run(payload, Patience::Wait) {
             Ok(receipt) if receipt.is_settled() => Ok(receipt),
-            Ok(receipt) => Ok(publish::wait(&self.hub, receipt, Deadline::NEVER)),
+            Ok(receipt) => Ok(publish::wait(&self.realm.hub, receipt, Deadline::NEVER)),
             Err(detour) => detour.wait(Deadline::NEVER),
         }
     }
@@ -92,7 +93,7 @@ impl<T: Send + Sync + 'static> Publisher<T> {
     /// Publishes an event when it is awaited. See
     /// [`EventBus::publish_async`](crate::EventBus::publish_async).
     pub fn publish_async(&self, payload: T) -> Publish<T> {
-        Publish::new(&self.hub, self.entry.topic.as_str(), payload, self.form, None, Deadline::NEVER)
+        Publish::of(&self.realm, self.entry.topic.as_str(), payload, self.form)
     }
 
     /// Publishes events in their order, and adds their receipts up.
@@ -117,17 +118,18 @@ impl<T: Send + Sync + 'static> Publisher<T> {
 
     #[inline]
     fn run(&self, payload: T, patience: Patience) -> Result<Receipt, Detour<T>> {
-        if let Err(refusal) = publish::admit(&self.hub, &payload) {
-            return Err(PublishError::new(refusal, payload).into());
+        let table = &self.realm.table;
+        if let Err(refusal) = publish::admit(&self.realm.hub, &payload) {
+            return Err(publish::refuse(&self.realm, self.topic().as_str(), refusal, payload).into());
         }
-        let table = &self.hub.table;
+        let manner = Manner::of(self.form);
         let list = self.entry.list.load();
         match table.current(&list) {
-            Some(list) => publish::pass(&self.hub, list, payload, self.form, None, patience),
+            Some(list) => publish::pass(&self.realm, list, payload, manner, patience),
             None => {
                 drop(list);
                 let list = table.refreshed(&self.entry);
-                publish::pass(&self.hub, &list, payload, self.form, None, patience)
+                publish::pass(&self.realm, &list, payload, manner, patience)
             }
         }
     }
@@ -139,14 +141,14 @@ fn has_subscribers(list: &SubscriberList) -> bool {
 }
 
 // As for the bus itself.
-impl<T> std::panic::UnwindSafe for Publisher<T> {}
-impl<T> std::panic::RefUnwindSafe for Publisher<T> {}
+impl<T: 'static> std::panic::UnwindSafe for Publisher<T> {}
+impl<T: 'static> std::panic::RefUnwindSafe for Publisher<T> {}
 
-impl<T> Clone for Publisher<T> {
+impl<T: 'static> Clone for Publisher<T> {
     fn clone(&self) -> Self {
-        self.hub.table.pin_again(&self.entry);
+        self.realm.table.pin_again(&self.entry);
         Self {
-            hub: Arc::clone(&self.hub),
+            realm: Arc::clone(&self.realm),
             entry: Arc::clone(&self.entry),
             form: self.form,
             payload: PhantomData,
@@ -154,13 +156,13 @@ impl<T> Clone for Publisher<T> {
     }
 }
 
-impl<T> Drop for Publisher<T> {
+impl<T: 'static> Drop for Publisher<T> {
     fn drop(&mut self) {
-        self.hub.table.unpin(&self.entry);
+        self.realm.table.unpin(&self.entry);
     }
 }
 
-impl<T> fmt::Debug for Publisher<T> {
+impl<T: 'static> fmt::Debug for Publisher<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Publisher").field("topic", &self.entry.topic).finish_non_exhaustive()
     }

@@ -19,7 +19,7 @@ use super::EventBus;
 use super::engine_options::Routes;
 use crate::dispatch::Slot;
 use crate::engine::{EngineCall, Router, Transport};
-use crate::error::{BuildError, EngineFailure, RerouteError};
+use crate::error::{EngineFailure, RerouteError};
 use crate::subscribe::{Hub, Start};
 use crate::sync::clock::Deadline;
 use crate::sync::park::{Timed, Wait, block_on};
@@ -168,7 +168,7 @@ impl Wait for RerouteWait {
         }
         if let (Some(router), Some(engines)) = (self.router.take(), &self.hub.engines) {
             engines.replace_rules(router);
-            self.hub.table.reroute();
+            self.hub.tables.reroute();
         }
         Poll::Ready(Ok(()))
     }
@@ -198,11 +198,5 @@ impl Future for Rerouting {
 impl fmt::Debug for Rerouting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Rerouting").finish_non_exhaustive()
-    }
-}
-
-impl From<BuildError> for RerouteError {
-    fn from(error: BuildError) -> Self {
-        Self::Rules(error)
     }
 }

@@ -23,7 +23,7 @@ use crate::error::EngineFailure;
 use crate::event::{DropReason, SubscriptionId};
 use crate::lifecycle::{LifecycleEvent, types};
 use crate::pattern::TopicPattern;
-use crate::subscribe::Hub;
+use crate::subscribe::{Hub, Realm};
 use crate::sync::clock::Deadline;
 use crate::sync::park::{Timed, Wait, block_on};
 use crate::worker::Stop;
@@ -34,16 +34,17 @@ const THREADS_END: Duration = Duration::from_millis(50);
 
 /// What the handles of a bus share: when the last goes, the bus is closed.
 pub(super) struct Handle {
-    hub: Arc<Hub>,
+    /// That of no tenant.
+    realm: Arc<Realm>,
 }
 
 impl Handle {
-    pub(super) fn new(hub: Arc<Hub>) -> Self {
-        Self { hub }
+    pub(super) fn new(realm: Arc<Realm>) -> Self {
+        Self { realm }
     }
 
-    pub(super) fn hub(&self) -> &Arc<Hub> {
-        &self.hub
+    pub(super) fn realm(&self) -> &Arc<Realm> {
+        &self.realm
     }
 }
 
@@ -51,15 +52,16 @@ impl Drop for Handle {
     /// A shutdown without patience: what is queued is discarded and counted, handlers that run end by
     /// themselves, and so do their threads.
     fn drop(&mut self) {
-        self.hub.close();
-        for slot in self.hub.roster.held() {
+        let hub = &self.realm.hub;
+        hub.close();
+        for slot in hub.roster.held() {
             slot.cancel(DropReason::Shutdown);
         }
-        if let Some(engines) = &self.hub.engines {
+        if let Some(engines) = &hub.engines {
             engines.abandon(THREADS_END);
         }
-        stop_threads(&self.hub, Stop::Discard, Deadline::after(THREADS_END));
-        tell_stopped(&self.hub);
+        stop_threads(hub, Stop::Discard, Deadline::after(THREADS_END));
+        tell_stopped(hub);
     }
 }
 

@@ -53,7 +53,7 @@ impl Starting {
                 let timer = Arc::clone(&hub.timer);
                 let (mut calls, mut failed) = (Vec::new(), Vec::new());
                 if let Some(engines) = &hub.engines {
-                    for (transport, call) in engines.start(&hub.table, &hub.hooks) {
+                    for (transport, call) in engines.start(&hub.tables, &hub.hooks) {
                         match call {
                             Ok(call) => calls.push((transport, call)),
                             Err(error) => failed.push(failure(&transport, error)),

@@ -45,6 +45,7 @@ impl Config {
             .inline_depth(self.inline_depth())
             .max_raw_payload(self.max_raw_payload())
             .topic_cache(self.topic_cache())
+            .max_tenants(self.max_tenants())
             .config_loaded(self.loaded());
         if self.rotate_subscriber_order() {
             builder = builder.rotate_order();
@@ -90,9 +91,13 @@ impl Config {
             }
         }
         ConfigError::check(problems)?;
-        let rules = self.routing().iter();
-        let routes = rules
-            .fold(Routes::new(), |routes, rule| routes.route(rule.engine(), rule.patterns().iter().cloned()));
+        let routes = self.routing().iter().fold(Routes::new(), |routes, rule| {
+            let patterns = rule.patterns().iter().cloned();
+            match rule.tenants() {
+                None => routes.route(rule.engine(), patterns),
+                Some(tenants) => routes.route_tenants(rule.engine(), tenants, patterns),
+            }
+        });
         Ok(builder.default_engine(self.default_engine()).routes(routes))
     }
 

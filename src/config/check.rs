@@ -43,6 +43,7 @@ impl Config {
             ("inlineDepth", number(self.inline_depth)),
             ("maxRawPayload", number(self.max_raw_payload)),
             ("topicCache", number(self.topic_cache)),
+            ("maxTenants", number(self.max_tenants)),
         ];
         if let DeliveryMode::Timeout(time) = self.delivery_mode {
             values.push(("publishBlockTimeout", Value::Text(super::scalar::print_duration(time))));
@@ -187,10 +188,11 @@ mod tests {
             .with_inline_depth(0)
             .with_max_raw_payload(usize::MAX)
             .with_topic_cache(usize::MAX)
+            .with_max_tenants(usize::MAX)
             .with_delivery_mode(DeliveryMode::Timeout(Duration::MAX))
             .with_engine_settings(EngineSettings::new("", "memory"))
             .with_rule(Rule::new([], ""));
-        assert_eq!(problems(&config).len(), 12, "{:#?}", problems(&config));
+        assert_eq!(problems(&config).len(), 13, "{:#?}", problems(&config));
     }
 
     #[test]

@@ -72,6 +72,7 @@ pub struct Config {
     pub(super) precise_time: bool,
     pub(super) max_raw_payload: usize,
     pub(super) topic_cache: usize,
+    pub(super) max_tenants: usize,
     pub(super) quarantine_after: Option<NonZeroU32>,
     pub(super) engines: Vec<EngineSettings>,
     pub(super) routing: Vec<Rule>,
@@ -96,6 +97,7 @@ impl Default for Config {
             precise_time: false,
             max_raw_payload: 16 * 1024 * 1024,
             topic_cache: 65_536,
+            max_tenants: 1024,
             quarantine_after: None,
             engines: Vec::new(),
             routing: Vec::new(),
@@ -236,6 +238,12 @@ impl Config {
         self.topic_cache
     }
 
+    /// How many tenants the bus serves at a time.
+    #[must_use]
+    pub fn max_tenants(&self) -> usize {
+        self.max_tenants
+    }
+
     /// After how many panics in a row a subscription is paused.
     #[must_use]
     pub fn quarantine_after(&self) -> Option<NonZeroU32> {
@@ -255,7 +263,8 @@ impl PartialEq for Config {
             (
                 (config.max_event_queue_size, config.default_event_buffer_size(), config.worker_count),
                 (config.delivery_mode, config.rotate_subscriber_order, config.spin, config.inline_depth),
-                (config.precise_time, config.max_raw_payload, config.topic_cache, config.quarantine_after),
+                (config.precise_time, config.max_raw_payload, config.topic_cache),
+                (config.max_tenants, config.quarantine_after),
             )
         };
         // The type of the only engine does not count where engines are listed.
@@ -298,6 +307,7 @@ mod tests {
             super::super::scalar::print_size(config.max_raw_payload() as u64)
         );
         assert_eq!(default("topicCache"), config.topic_cache().to_string());
+        assert_eq!(default("maxTenants"), config.max_tenants().to_string());
         assert_eq!((default("deliveryMode"), config.delivery_mode()), ("drop", DeliveryMode::Drop));
         assert_eq!((default("quarantineAfter"), config.quarantine_after()), ("never", None));
         assert_eq!((config.is_multi_engine(), config.default_engine()), (false, "default"));

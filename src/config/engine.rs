@@ -4,6 +4,7 @@ use super::problem::{ConfigError, ConfigProblem, ConfigProblemKind};
 use super::settings::Settings;
 use super::value::Place;
 use crate::pattern::TopicPattern;
+use crate::tenant::Tenant;
 
 /// An engine that is listed in a configuration.
 #[derive(Clone, Debug)]
@@ -71,6 +72,8 @@ impl PartialEq for EngineSettings {
 #[derive(Clone, Debug)]
 pub struct Rule {
     pub(super) patterns: Vec<TopicPattern>,
+    /// `None`: everybody's events, and those of no tenant.
+    pub(super) tenants: Option<Vec<Tenant>>,
     pub(super) engine: String,
     /// Where the rule and the name of its engine stand.
     pub(super) at: Place,
@@ -94,13 +97,26 @@ impl Rule {
     pub fn new(patterns: impl IntoIterator<Item = TopicPattern>, engine: impl Into<String>) -> Self {
         let at = Place::caller();
         let patterns = patterns.into_iter().collect();
-        Self { patterns, engine: engine.into(), at: at.clone(), engine_at: at }
+        Self { patterns, tenants: None, engine: engine.into(), at: at.clone(), engine_at: at }
     }
 
     /// The patterns of the topics.
     #[must_use]
     pub fn patterns(&self) -> &[TopicPattern] {
         &self.patterns
+    }
+
+    /// Makes it a rule about events of these tenants alone.
+    #[must_use]
+    pub fn for_tenants(mut self, tenants: impl IntoIterator<Item = Tenant>) -> Self {
+        self.tenants = Some(tenants.into_iter().collect());
+        self
+    }
+
+    /// Whose events alone it is about; `None`: everybody's, and those of no tenant.
+    #[must_use]
+    pub fn tenants(&self) -> Option<&[Tenant]> {
+        self.tenants.as_deref()
     }
 
     /// The name of the engine.
@@ -113,6 +129,6 @@ impl Rule {
 /// Places do not count.
 impl PartialEq for Rule {
     fn eq(&self, other: &Self) -> bool {
-        self.engine == other.engine && self.patterns == other.patterns
+        (&self.engine, &self.patterns, &self.tenants) == (&other.engine, &other.patterns, &other.tenants)
     }
 }

@@ -172,6 +172,7 @@ mod tests {
             ("EVENTBUS_ENGINES_1_CONFIG_FILTERS_0_TYPE", "engines[1].config.filters[0].type"),
             ("EVENTBUS_ROUTING_0_ENGINE", "routing[0].engine"),
             ("EVENTBUS_ROUTING_0_TOPICS_1", "routing[0].topics[1]"),
+            ("EVENTBUS_ROUTING_0_TENANTS_0", "routing[0].tenants[0]"),
         ] {
             let (found, problems) = given(&[(name, "x")], false);
             assert_eq!(found, [format!("{expected}=x (environment variable {name})")]);

@@ -36,6 +36,8 @@ pub(crate) enum Kind {
     Settings,
     /// A list of patterns.
     Patterns,
+    /// A list of names of tenants.
+    Tenants,
 }
 
 /// Whether a key does something.
@@ -212,6 +214,15 @@ pub(crate) const KEYS: &[KeySpec] = &[
         support: Support::Yes,
     },
     KeySpec {
+        path: "routing[].tenants",
+        env: "ROUTING_<n>_TENANTS_<m>",
+        kind: Kind::Tenants,
+        default: "everybody's events, and those of no tenant",
+        original: None,
+        effect: "whose events alone the rule is for",
+        support: Support::Yes,
+    },
+    KeySpec {
         path: "routing[].engine",
         env: "ROUTING_<n>_ENGINE",
         kind: Kind::Text(NAME),
@@ -275,6 +286,15 @@ pub(crate) const KEYS: &[KeySpec] = &[
         support: Support::Yes,
     },
     KeySpec {
+        path: "maxTenants",
+        env: "MAX_TENANTS",
+        kind: Kind::Count(0, 1 << 20),
+        default: "1024",
+        original: None,
+        effect: "how many tenants the bus serves at a time",
+        support: Support::Yes,
+    },
+    KeySpec {
         path: "quarantineAfter",
         env: "QUARANTINE_AFTER",
         kind: Kind::Count(1, u32::MAX as u64),
@@ -315,6 +335,7 @@ impl Kind {
             Self::Secret => "a text".to_owned(),
             Self::Settings => "a map".to_owned(),
             Self::Patterns => "a list of patterns".to_owned(),
+            Self::Tenants => "a list of tenants".to_owned(),
         }
     }
 
@@ -353,7 +374,7 @@ mod tests {
     #[test]
     fn names_below_a_path_are_found() {
         assert_eq!(names("engines[]."), ["name", "type", "config"]);
-        assert_eq!(names("routing[]."), ["topics", "engine"]);
+        assert_eq!(names("routing[]."), ["topics", "tenants", "engine"]);
         let top = names("");
         assert!(top.contains(&"engines") && top.contains(&"routing") && !top.contains(&"name"), "{top:?}");
         assert_eq!(top.iter().collect::<BTreeSet<_>>().len(), top.len());

@@ -32,6 +32,7 @@ impl fmt::Display for Config {
         writeln!(f, "preciseTime: {}", self.precise_time())?;
         writeln!(f, "maxRawPayload: {}", print_size(self.max_raw_payload() as u64))?;
         writeln!(f, "topicCache: {}", self.topic_cache())?;
+        writeln!(f, "maxTenants: {}", self.max_tenants())?;
         if let Some(panics) = self.quarantine_after() {
             writeln!(f, "quarantineAfter: {panics}")?;
         }
@@ -49,7 +50,12 @@ impl fmt::Display for Config {
         }
         for rule in self.routing() {
             let patterns: Vec<_> = rule.patterns().iter().map(|pattern| text(pattern.as_str())).collect();
-            writeln!(f, "  - topics: [{}]\n    engine: {}", patterns.join(", "), text(rule.engine()))?;
+            writeln!(f, "  - topics: [{}]", patterns.join(", "))?;
+            if let Some(tenants) = rule.tenants() {
+                let tenants: Vec<_> = tenants.iter().map(|tenant| text(tenant.as_str())).collect();
+                writeln!(f, "    tenants: [{}]", tenants.join(", "))?;
+            }
+            writeln!(f, "    engine: {}", text(rule.engine()))?;
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use thiserror::Error;
 use super::secret::quote;
 use super::value::Place;
 use crate::pattern::PatternError;
+use crate::tenant::TenantError;
 
 /// Says all that is wrong with a configuration.
 ///
@@ -220,6 +221,14 @@ pub enum ConfigProblemKind {
         pattern: String,
         /// Why.
         error: PatternError,
+    },
+    /// A text that is no name of a tenant.
+    #[error("{tenant} is no tenant: {error}")]
+    InvalidTenant {
+        /// The text.
+        tenant: String,
+        /// Why.
+        error: TenantError,
     },
     /// The environment gives an entry of a list and none before it.
     #[error("entry {index} is given and the list has {len}: entries are numbered from 0, without gaps")]

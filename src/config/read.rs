@@ -13,6 +13,7 @@ use super::settings::Settings;
 use super::value::{Key, Node, Place, Value};
 use crate::dispatch::DeliveryMode;
 use crate::pattern::TopicPattern;
+use crate::tenant::Tenant;
 
 /// A value of the type that its key has.
 #[derive(Debug, PartialEq)]
@@ -176,43 +177,64 @@ impl Reader<'_> {
             if !matches!(item.value, Value::Map(_)) {
                 continue;
             }
-            let mut patterns = Vec::new();
-            match item.get("topics") {
+            let patterns = match item.get("topics") {
                 None => {
                     self.problem(&item.at, &*path, ConfigProblemKind::Missing { key: "topics".to_owned() });
+                    Vec::new()
                 }
-                Some(topics) => {
-                    let path = format!("{path}.topics");
-                    let items = self.list(topics, &path, &Kind::Patterns.expected());
-                    if matches!(&topics.value, Value::List(items) if items.is_empty()) {
-                        let (found, allowed) = ("a list of 0".to_owned(), "one pattern or more".to_owned());
-                        self.problem(&topics.at, &*path, ConfigProblemKind::OutOfRange { found, allowed });
-                    }
-                    for (index, item) in items.iter().enumerate() {
-                        patterns.extend(self.pattern(item, &format!("{path}[{index}]")));
-                    }
-                }
-            }
+                Some(topics) => self.some(topics, &format!("{path}.topics"), Kind::Patterns, Self::pattern),
+            };
+            let tenants = item
+                .get("tenants")
+                .map(|tenants| self.some(tenants, &format!("{path}.tenants"), Kind::Tenants, Self::tenant));
             let (engine, engine_at) = self.required(item, "routing[].", "engine", &path);
-            self.config.routing.push(Rule { patterns, engine, at: item.at.clone(), engine_at });
+            self.config.routing.push(Rule { patterns, tenants, engine, at: item.at.clone(), engine_at });
         }
     }
 
-    fn pattern(&mut self, node: &Node, path: &str) -> Option<TopicPattern> {
-        let (Value::Text(text) | Value::Untyped(text)) = &node.value else {
-            let kind =
-                ConfigProblemKind::WrongType { found: found(&node.value), expected: "a pattern".to_owned() };
-            self.problem(&node.at, path, kind);
-            return None;
-        };
-        match TopicPattern::new(text) {
-            Ok(pattern) => Some(pattern),
-            Err(error) => {
-                let pattern = quote(text);
-                self.problem(&node.at, path, ConfigProblemKind::InvalidPattern { pattern, error });
-                None
-            }
+    /// A list of one thing or more.
+    fn some<T>(
+        &mut self,
+        node: &Node,
+        path: &str,
+        kind: Kind,
+        one: impl Fn(&mut Self, &Node, &str) -> Option<T>,
+    ) -> Vec<T> {
+        let items = self.list(node, path, &kind.expected());
+        if matches!(&node.value, Value::List(items) if items.is_empty()) {
+            let (found, allowed) = ("a list of 0".to_owned(), "one or more".to_owned());
+            self.problem(&node.at, path, ConfigProblemKind::OutOfRange { found, allowed });
         }
+        let numbered = items.iter().enumerate();
+        numbered.filter_map(|(index, item)| one(self, item, &format!("{path}[{index}]"))).collect()
+    }
+
+    fn pattern(&mut self, node: &Node, path: &str) -> Option<TopicPattern> {
+        self.name(node, path, "a pattern", |text| {
+            let refuse = |error| ConfigProblemKind::InvalidPattern { pattern: quote(text), error };
+            TopicPattern::new(text).map_err(refuse)
+        })
+    }
+
+    fn tenant(&mut self, node: &Node, path: &str) -> Option<Tenant> {
+        self.name(node, path, "a tenant", |text| {
+            Tenant::new(text).map_err(|error| ConfigProblemKind::InvalidTenant { tenant: quote(text), error })
+        })
+    }
+
+    /// What a text means.
+    fn name<T>(
+        &mut self,
+        node: &Node,
+        path: &str,
+        expected: &str,
+        read: impl FnOnce(&str) -> Result<T, ConfigProblemKind>,
+    ) -> Option<T> {
+        let result = match &node.value {
+            Value::Text(text) | Value::Untyped(text) => read(text),
+            other => Err(ConfigProblemKind::WrongType { found: found(other), expected: expected.to_owned() }),
+        };
+        result.map_err(|kind| self.problem(&node.at, path, kind)).ok()
     }
 }
 
@@ -289,7 +311,7 @@ pub(crate) fn parse(kind: Kind, value: &Value) -> Result<Parsed, ConfigProblemKi
             Some(text) => Ok(Parsed::Text(text.to_owned())),
             None => wrong(value.kind().to_owned()),
         },
-        Kind::Settings | Kind::Patterns => wrong(value.kind().to_owned()),
+        Kind::Settings | Kind::Patterns | Kind::Tenants => wrong(value.kind().to_owned()),
     }
 }
 

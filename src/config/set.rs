@@ -144,6 +144,14 @@ impl Config {
         self.put("quarantineAfter")
     }
 
+    /// Sets how many tenants the bus serves at a time.
+    #[must_use]
+    #[track_caller]
+    pub fn with_max_tenants(mut self, tenants: usize) -> Self {
+        self.max_tenants = tenants;
+        self.put("maxTenants")
+    }
+
     /// Sets a key to a value that was read and is in its range. `publishBlockTimeout` and `deliveryMode` come
     /// together, and not here.
     pub(super) fn set(&mut self, key: &'static KeySpec, value: Parsed, place: Place) {
@@ -163,6 +171,7 @@ impl Config {
             ("preciseTime", Parsed::Flag(precise)) => self.precise_time = precise,
             ("maxRawPayload", Parsed::Number(bytes)) => self.max_raw_payload = size(bytes),
             ("topicCache", Parsed::Number(topics)) => self.topic_cache = size(topics),
+            ("maxTenants", Parsed::Number(tenants)) => self.max_tenants = size(tenants),
             ("quarantineAfter", Parsed::Number(panics)) => {
                 self.quarantine_after = u32::try_from(panics).ok().and_then(NonZeroU32::new);
             }

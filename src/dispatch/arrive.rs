@@ -16,10 +16,12 @@ use super::pass::Pass;
 use super::passing::{Passing, Source};
 use super::receipt::{Count, Receipt};
 use super::slot::Slot;
+use super::spec::Group;
 use crate::envelope::{DecodeError, Encoded, Envelope};
 use crate::event::{Completion, Event, Extras, Head, PayloadKind, Settled, SubscriptionId, Tag};
 use crate::sync::OnceLock;
 use crate::sync::clock::Stamp;
+use crate::tenant::Tenant;
 use crate::topic::Topic;
 
 /// Whom an arrival is for, among the subscriptions that have joined its engine.
@@ -46,19 +48,38 @@ pub(crate) struct Arriving<'a> {
     pub(crate) completion: Arc<Completion>,
 }
 
-/// Says whether an arrival is for a group that has no member here any more. Members elsewhere may get it, so that is not
-/// for nobody to handle and to be done with.
-pub(crate) fn nobody_is_left(scope: &Scope, engine: u8, list: &SubscriberList) -> bool {
+/// Says whether an arrival is to go back to the broker: it is for a group, and who subscribes here are not members of it
+/// any more. `None`: nobody subscribes to anything of the event's tenant.
+///
+/// Members elsewhere may get it, so that is not for nobody to handle and to be done with; unless it is of another tenant
+/// than the group, and no member would get it either.
+pub(crate) fn nobody_is_left(
+    envelope: &Envelope,
+    scope: &Scope,
+    engine: u8,
+    list: Option<&SubscriberList>,
+) -> bool {
     let Scope::Group(name) = scope else { return false };
-    let mut groups = list.all_groups().iter().filter(|group| *group.name() == **name);
-    !groups.any(|group| group.members().iter().any(|slot| slot.has_joined(engine)))
+    if Group::tenant_in(name) != envelope.tenant().map(Tenant::as_str) {
+        return false;
+    }
+    let members =
+        list.into_iter().flat_map(SubscriberList::all_groups).filter(|group| group.shared_name() == &**name);
+    !members.flat_map(Target::members).any(|slot| slot.has_joined(engine))
 }
 
 /// Takes an arrival past the subscriptions of its topic's list that it is for. The receipt also holds the queues
-/// that are to be waited for. Inline handlers run here, at the first level of nesting.
-pub(crate) fn arrive(arriving: &Arriving<'_>, list: &SubscriberList, hooks: &Hooks) -> Receipt {
-    let nested = list.all().any(|slot| slot.is_inline()).then(|| Nested::enter(MAX_DEPTH)).flatten();
+/// that are to be waited for. `None`: nobody subscribes to anything of the event's tenant. Inline handlers run here, at the first level of nesting.
+pub(crate) fn arrive(arriving: &Arriving<'_>, list: Option<&SubscriberList>, hooks: &Hooks) -> Receipt {
     let completion = Arc::clone(&arriving.completion);
+    let receipt = list.map(|list| walk_past(arriving, list)).unwrap_or_default();
+    hooks.passed_on(arriving.engine, &receipt);
+    hooks.completed(completion.release());
+    receipt
+}
+
+fn walk_past(arriving: &Arriving<'_>, list: &SubscriberList) -> Receipt {
+    let nested = list.all().any(|slot| slot.is_inline()).then(|| Nested::enter(MAX_DEPTH)).flatten();
     let mut walk = Walk {
         forms: Forms { arriving, topic: &list.topic, made: SmallVec::new() },
         nested: nested.as_ref(),
@@ -79,15 +100,12 @@ pub(crate) fn arrive(arriving: &Arriving<'_>, list: &SubscriberList, hooks: &Hoo
             }
         }
         Scope::Group(name) => {
-            if let Some(group) = list.all_groups().iter().find(|group| *group.name() == **name) {
+            if let Some(group) = list.all_groups().iter().find(|group| group.shared_name() == &**name) {
                 walk.offer_to_group(group);
             }
         }
     }
-    let receipt = walk.receipt;
-    hooks.passed_on(arriving.engine, &receipt);
-    hooks.completed(completion.release());
-    receipt
+    walk.receipt
 }
 
 /// An arrival on its way.
@@ -205,6 +223,7 @@ impl Forms<'_> {
         let _ = id.set(envelope.id());
         let extras = Extras {
             id,
+            tenant: envelope.tenant().cloned(),
             key: envelope.key().map(Into::into),
             metadata: envelope.metadata().clone(),
             ttl: envelope.ttl(),

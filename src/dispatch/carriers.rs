@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::event::SubscriptionId;
+use crate::tenant::Tenant;
 
 /// The most engines of a bus: a subscription has a bit for each, and one more.
 pub(crate) const MAX_ENGINES: usize = 63;
@@ -17,12 +18,14 @@ pub(crate) struct Carriage {
     pub(crate) carried: bool,
     /// Somebody wants to hear of each publish call.
     pub(crate) observed: bool,
+    /// They are a tenant's, and say so.
+    pub(crate) of_tenant: bool,
 }
 
 /// The engines of a bus, if it has more than the memory engine.
 pub(crate) trait Carriers: fmt::Debug + Send + Sync {
     /// By which engine the events of a topic go now. Called under the table's writer lock: it must not come back.
-    fn route(&self, topic: &str) -> Carriage;
+    fn route(&self, tenant: Option<&Tenant>, topic: &str) -> Carriage;
 
     /// A subscription has ended that had joined these engines, each a bit. Called under no lock.
     fn left(&self, subscription: SubscriptionId, engines: u64);

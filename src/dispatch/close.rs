@@ -73,6 +73,7 @@ impl Slot {
         LifecycleEvent::of_bus(event_type)
             .with("topic", patterns.join(", "))
             .with("subscription_id", self.id.to_string())
+            .of_tenant(self.spec.tenant.as_ref())
     }
 
     /// The gate was marked. From here on publishers that call an inline handler see it, or are seen, and a receiver

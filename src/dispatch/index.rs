@@ -122,7 +122,6 @@ impl<V> PatternIndex<V> {
     }
 
     /// Tells whether there are no patterns.
-    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }

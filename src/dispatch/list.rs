@@ -26,9 +26,9 @@ impl Target {
         self.group.turn.fetch_add(1, Ordering::Relaxed) as usize % self.members.len()
     }
 
-    /// The group's name.
-    pub(super) fn name(&self) -> &str {
-        &self.group.name
+    /// What engines know the group by.
+    pub(super) fn shared_name(&self) -> &str {
+        &self.group.shared
     }
 
     pub(super) fn members(&self) -> &[Arc<Slot>] {
@@ -93,7 +93,8 @@ pub(crate) struct SubscriberList {
     /// All that are in no group.
     pub(super) chunks: Chunks,
     pub(super) targets: Box<[Target]>,
-    /// The list as publish calls see it that go by another memory engine than the first, or that somebody hears of.
+    /// The list as publish calls see it that go by another memory engine than the first, that somebody hears of, or of a
+    /// tenant.
     detour: Option<Box<Self>>,
 }
 
@@ -227,7 +228,8 @@ impl SubscriberList {
         !(self.queues | self.inline | self.groups)
     }
 
-    /// Says whether the events of the topic go by another engine than the bus's own memory engine.
+    /// Says whether there is more to a publish than the bus's own memory engine: another engine, somebody who hears of it, a
+    /// tenant.
     #[inline]
     pub(crate) fn is_routed(&self) -> bool {
         self.carriage != Carriage::default()

@@ -2,12 +2,12 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `table.rs`, `buckets.rs`, `index.rs`, `list.rs`, `chunks.rs` | from a topic's name to the list of its subscribers |
+//! | `tables.rs`, `table.rs`, `buckets.rs`, `index.rs`, `list.rs`, `chunks.rs` | from a topic's name to the list of its subscribers |
 //! | `pass.rs`, `batch.rs`, `offer.rs`, `wait.rs` | the publishers' side |
 //! | `deadlock.rs` | which handlers wait for one another |
 //! | `spec.rs`, `slot.rs`, `inlet.rs` | what was asked for; a subscription; its queue (`../queue`) without the type of its events |
 //! | `take.rs`, `close.rs` | the consumers' side, and the end |
-//! | `tally.rs`, `stripe.rs`, `roster.rs` | counters and their consistent reading |
+//! | `tally.rs`, `stripe.rs`, `times.rs`, `roster.rs` | counters and their consistent reading |
 //! | `receipt.rs`, `observer.rs` | what publishers and observers are told |
 //! | `passing.rs`, `views.rs` | the event on its way; how events of one type get to a chunk of subscribers |
 //! | `rounds.rs`, `homes.rs` | the inline handlers of a chunk, counted together; by which threads |
@@ -40,8 +40,10 @@ mod slot;
 mod spec;
 mod stripe;
 mod table;
+mod tables;
 mod take;
 mod tally;
+mod times;
 mod views;
 mod wait;
 
@@ -63,13 +65,15 @@ pub(crate) use offer::Inline;
 pub(crate) use pass::{Patience, pass};
 pub(crate) use passing::Passing;
 pub use receipt::{Accepted, NotDelivered, Problem, Receipt};
-pub(crate) use roster::Roster;
+pub(crate) use roster::{Accounts, Roster, TenantAccount};
 pub(crate) use rounds::Attendance;
 pub(crate) use scope::{Occupied, Running};
 pub(crate) use slot::{Consumer, Handle, InlineHandler, Sink, Slot, SlotParts};
 pub use spec::{DeliveryMode, SubscriptionKind};
 pub(crate) use spec::{Filter, Spec, Wanted};
 pub(crate) use table::{TopicEntry, TopicTable};
+pub(crate) use tables::{MakeTable, Tables};
 pub(crate) use take::Next;
 pub use tally::{Dropped, Ledger};
+pub use times::HandlingTimes;
 pub(crate) use wait::Waits;

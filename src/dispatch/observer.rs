@@ -18,6 +18,7 @@ use crate::guard::guarded;
 use crate::lifecycle::{Feed, LifecycleEvent, types};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::clock::{self, Instant};
+use crate::tenant::Tenant;
 use crate::topic::Topic;
 
 /// Hears of every handler that ended, and of what went wrong. Set with
@@ -106,6 +107,8 @@ pub(crate) struct Hooks {
     engines: Box<[Arc<str>]>,
     /// The accounts of the engines but the first.
     tallies: Box<[EngineTally]>,
+    /// How long handlers take is counted.
+    pub(super) times: bool,
     /// Messages that were due for standard error.
     printed: AtomicU64,
 }
@@ -122,7 +125,12 @@ impl Hooks {
         feed: Option<Arc<Feed>>,
     ) -> Self {
         let tallies = engines.iter().skip(1).map(|_| EngineTally::new()).collect();
-        Self { observer, quarantine_after, feed, engines, tallies, printed: AtomicU64::new(0) }
+        Self { observer, quarantine_after, feed, engines, tallies, times: false, printed: AtomicU64::new(0) }
+    }
+
+    /// The same, and counts how long handlers take, or does not.
+    pub(crate) fn timing(self, times: bool) -> Self {
+        Self { times, ..self }
     }
 
     /// The name of an engine.
@@ -146,26 +154,29 @@ impl Hooks {
                 .with("topic", event.topic().to_string())
                 .with("subscription_id", slot.id.to_string())
                 .with("engine", this.engine(event.engine()))
+                .of_tenant(event.tenant())
         });
     }
 
     /// A publish call was taken.
-    pub(crate) fn published(&self, topic: &Topic, engine: u8, took: Duration) {
+    pub(crate) fn published(&self, tenant: Option<&Tenant>, topic: &Topic, engine: u8, took: Duration) {
         self.tell(|this| {
             LifecycleEvent::of_bus(types::PUBLISHED)
                 .with("topic", topic.to_string())
                 .with("engine", this.engine(engine))
                 .with("duration_ms", took.as_secs_f64() * 1000.0)
+                .of_tenant(tenant)
         });
     }
 
     /// A publish call was refused.
     #[cold]
-    pub(crate) fn publish_failed(&self, topic: &str, error: &dyn fmt::Display) {
+    pub(crate) fn publish_failed(&self, tenant: Option<&Tenant>, topic: &str, error: &dyn fmt::Display) {
         self.tell(|_| {
             LifecycleEvent::of_bus(types::FAILED)
                 .with("topic", topic.to_owned())
                 .with("error", error.to_string())
+                .of_tenant(tenant)
         });
     }
 
@@ -212,11 +223,15 @@ impl Hooks {
 
     /// Says whether somebody wants to hear of every handler's end: an observer, or the quarantine.
     pub(super) fn watch(&self) -> bool {
-        self.observer.is_some() || self.quarantine_after.is_some() || self.feed.is_some()
+        self.observer.is_some() || self.quarantine_after.is_some() || self.feed.is_some() || self.times
     }
 
     pub(super) fn ended(&self, ending: &Ending<'_>) {
         let Ending { slot, event, timing, error } = ending;
+        let took = timing.0.map(|start| clock::now().saturating_duration_since(start)).unwrap_or_default();
+        if let Some(times) = &slot.times {
+            times.record(took);
+        }
         if let Some(error) = error {
             self.handler_failed(slot, event, error);
         }
@@ -226,10 +241,7 @@ impl Hooks {
                 subscription_name: slot.spec.name.as_deref(),
                 topic: event.topic(),
                 published: event.time(),
-                duration: timing
-                    .0
-                    .map(|start| clock::now().saturating_duration_since(start))
-                    .unwrap_or_default(),
+                duration: took,
                 error: *error,
             };
             Self::guarded(|| observer.handled(&delivery));
@@ -251,6 +263,7 @@ impl Hooks {
                 .with("subscription_id", slot.id.to_string())
                 .with("error", words)
                 .with("engine", this.engine(event.engine()))
+                .of_tenant(event.tenant())
         });
     }
 

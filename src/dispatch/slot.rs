@@ -24,6 +24,7 @@ use super::spec::{DeliveryMode, Spec, SubscriptionKind};
 use super::stripe::Stripes;
 use super::table::TopicTable;
 use super::tally::{Ended, Ledger, Refused, Sinks};
+use super::times::{HandlingTimes, Times};
 use crate::envelope::DecodeError;
 use crate::error::HandlerError;
 use crate::event::SubscriptionId;
@@ -124,6 +125,9 @@ pub(crate) struct Slot {
     // The rest.
     pub(super) refused: Refused,
 
+    /// How long its handlers took, if that is counted.
+    pub(super) times: Option<Box<Times>>,
+
     /// Publishers that wait for room.
     pub(super) room: Listeners,
     /// Those who wait for the last handler to end.
@@ -177,6 +181,7 @@ impl Slot {
                 budget: AtomicU64::new(spec.budget),
                 reason: AtomicU8::new(0),
                 panics: AtomicU32::new(0),
+                times: (hooks.times && spec.kind != SubscriptionKind::Receiver).then(Box::default),
                 warned: AtomicU8::new(0),
                 room: Listeners::new(),
                 quiet: Listeners::new(),
@@ -381,6 +386,11 @@ impl Slot {
             (gate.accepted() - u64::try_from(gate.ahead_of(taken)).unwrap_or(0), gate.accepted())
         });
         Ledger::read(&sinks, stripes, taken + started, accepted + started)
+    }
+
+    /// How long its handlers took, if that is counted.
+    pub(crate) fn handling_times(&self) -> Option<HandlingTimes> {
+        self.times.as_ref().map(|times| times.read())
     }
 
     /// Says whether an event was ever queued.

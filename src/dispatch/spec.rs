@@ -13,6 +13,7 @@ use crate::envelope::{DecodeError, Encoded};
 use crate::event::{Event, Head, Raw};
 use crate::pattern::TopicPattern;
 use crate::sync::atomic::AtomicU32;
+use crate::tenant::Tenant;
 
 /// What happens to an event that finds the queue of a subscription full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -126,8 +127,31 @@ pub(crate) trait Filter: Send + Sync {
 #[derive(Debug)]
 pub(crate) struct Group {
     pub(crate) name: Box<str>,
+    /// What engines know it by: groups of two tenants that are called alike are two. See [`Group::shared_name`].
+    pub(crate) shared: Arc<str>,
     /// Whose turn it is: any number, taken modulo the number of members.
     pub(crate) turn: AtomicU32,
+}
+
+impl Group {
+    pub(crate) fn new(name: &str, tenant: Option<&Tenant>) -> Self {
+        Self { name: name.into(), shared: Self::shared_name(name, tenant), turn: AtomicU32::new(0) }
+    }
+
+    /// The name of a group with its tenant's behind an `@`: none can have one in his own. Without a tenant, the name; if
+    /// that has an `@` itself, one more behind it, so that nobody's name is taken for a tenant.
+    fn shared_name(name: &str, tenant: Option<&Tenant>) -> Arc<str> {
+        match tenant {
+            Some(tenant) => format!("{name}@{tenant}").into(),
+            None if name.contains('@') => format!("{name}@").into(),
+            None => name.into(),
+        }
+    }
+
+    /// Whose group a name that engines know is.
+    pub(super) fn tenant_in(shared: &str) -> Option<&str> {
+        shared.rsplit_once('@').map(|(_, tenant)| tenant).filter(|tenant| !tenant.is_empty())
+    }
 }
 
 /// What a subscription was asked to be. Fixed for its life.
@@ -144,5 +168,7 @@ pub(crate) struct Spec {
     /// How many events it takes before it ends; `u64::MAX` for no limit.
     pub(crate) budget: u64,
     pub(crate) name: Option<Box<str>>,
+    /// Whose events it gets: a tenant's, or those of none.
+    pub(crate) tenant: Option<Tenant>,
     pub(crate) site: &'static Location<'static>,
 }

@@ -32,6 +32,7 @@ use crate::pattern::TopicPattern;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::sync::snapshot::{Loaded, Snapshot};
 use crate::sync::{Line, Mutex, hash_keys};
+use crate::tenant::Tenant;
 use crate::topic::{Topic, TopicError};
 use shared::{SharedTrees, on_top};
 
@@ -72,7 +73,7 @@ impl Needs {
     }
 }
 
-/// All topics of a bus and who subscribes to them.
+/// The topics of a bus, or of one of its tenants, and who subscribes to them.
 #[derive(Debug)]
 pub(crate) struct TopicTable {
     hasher: ahash::RandomState,
@@ -89,6 +90,8 @@ pub(crate) struct TopicTable {
     carriers: Option<Arc<dyn Carriers>>,
     /// Who hears of topics, if somebody does.
     feed: Option<Arc<Feed>>,
+    /// Whose topics they are, if they are a tenant's.
+    tenant: Option<Tenant>,
 }
 
 #[derive(Debug, Default)]
@@ -167,21 +170,42 @@ impl TopicTable {
             refusals: AtomicU64::new(0),
             carriers,
             feed,
+            tenant: None,
         }
+    }
+
+    /// The table of a tenant's topics.
+    pub(super) fn of_tenant(self, tenant: Option<Tenant>) -> Self {
+        Self { tenant, ..self }
+    }
+
+    /// Whose topics they are, if they are a tenant's.
+    #[inline]
+    pub(crate) fn tenant(&self) -> Option<&Tenant> {
+        self.tenant.as_ref()
+    }
+
+    /// Says whether nobody subscribes to anything here, and no publisher handle is held.
+    pub(super) fn is_vacant(&self) -> bool {
+        let writer = self.writer.lock();
+        writer.entries == writer.loose && writer.patterns.is_empty()
     }
 
     /// By which engine the events of a topic go now. Under the writer lock.
     fn carriage(&self, topic: &str) -> Carriage {
-        let carriage =
-            self.carriers.as_ref().map_or_else(Carriage::default, |carriers| carriers.route(topic));
-        Carriage { observed: self.feed.is_some(), ..carriage }
+        let carriage = self
+            .carriers
+            .as_ref()
+            .map_or_else(Carriage::default, |carriers| carriers.route(self.tenant(), topic));
+        Carriage { observed: self.feed.is_some(), of_tenant: self.tenant.is_some(), ..carriage }
     }
 
     /// Tells of a topic, or a pattern: the first subscription to it has come, or the last one has gone. Under the writer lock,
     /// so that the two are told in their order; to tell takes a short lock and runs nothing of the application's.
     fn tell(&self, event_type: &'static str, pattern: &TopicPattern) {
         if let Some(feed) = &self.feed {
-            feed.tell(LifecycleEvent::of_bus(event_type).with("topic", pattern.as_str().to_owned()));
+            let event = LifecycleEvent::of_bus(event_type).with("topic", pattern.as_str().to_owned());
+            feed.tell(event.of_tenant(self.tenant()));
         }
     }
 

@@ -10,6 +10,7 @@ use super::{EngineError, Envelope, Ingress, Position};
 use crate::event::SubscriptionId;
 use crate::pattern::TopicPattern;
 use crate::subscribe::Start;
+use crate::tenant::Tenant;
 
 /// A future on the heap, so that a trait with it can be made into an object.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -79,8 +80,12 @@ pub struct SubscriptionSpec {
     pub id: SubscriptionId,
     /// The patterns, at least one. An event that matches several of them is to come once.
     pub patterns: Box<[TopicPattern]>,
-    /// The group that it belongs to, if the engine [has groups](Groups::Shared).
+    /// The group that it belongs to, if the engine [has groups](Groups::Shared). Groups of two tenants have two names,
+    /// whatever their members call them.
     pub group: Option<Arc<str>>,
+    /// Whose events it is for: a tenant's, or those of none. The bus offers it no others; an engine that can may spare
+    /// itself the trouble of bringing them.
+    pub tenant: Option<Tenant>,
     /// Where it begins.
     pub start: Start,
 }

@@ -12,8 +12,8 @@ use std::task::{Context, Poll};
 use event_listener::EventListener;
 
 use super::BoxFuture;
-use super::ingress::{Accepted, Intake, Next};
-use crate::dispatch::{Arriving, Hooks, SubscriberList, TopicTable, Waits, arrive, nobody_is_left};
+use super::ingress::{Accepted, Arrival, Intake, Next};
+use crate::dispatch::{Arriving, Hooks, SubscriberList, Tables, Waits, arrive, nobody_is_left};
 use crate::event::Completion;
 use crate::guard::guarded;
 use crate::sync::Mutex;
@@ -24,7 +24,7 @@ use crate::sync::park::{Wait, block_on};
 #[derive(Clone)]
 pub(crate) struct Ground {
     /// Weak: the bus ends when its last handle goes, not when its engines do.
-    pub(crate) table: Weak<TopicTable>,
+    pub(crate) tables: Weak<Tables>,
     pub(crate) hooks: Arc<Hooks>,
 }
 
@@ -72,32 +72,33 @@ impl Delivery {
 
     /// Takes an arrival past the subscriptions, and waits for those whose queue is full.
     fn take_past(&self, accepted: Box<Accepted>) {
-        let Accepted { arrival, share } = *accepted;
-        let Some(table) = self.ground.table.upgrade() else { return };
-        let take = |list: &SubscriberList| {
-            if nobody_is_left(&arrival.scope, self.engine, list) {
+        let Accepted { arrival: Arrival { envelope, scope }, share } = *accepted;
+        let Some(tables) = self.ground.tables.upgrade() else { return };
+        let take = |list: Option<&SubscriberList>| {
+            if nobody_is_left(&envelope, &scope, self.engine, list) {
                 // Back to the broker: the share goes without an outcome.
                 return None;
             }
-            let completion = Completion::new(Box::new(move |outcome| share.end(outcome)));
-            let arriving = Arriving {
-                envelope: &arrival.envelope,
-                scope: &arrival.scope,
-                engine: self.engine,
-                completion: Arc::new(completion),
-            };
+            let completion = Arc::new(Completion::new(Box::new(move |outcome| share.end(outcome))));
+            let arriving = Arriving { envelope: &envelope, scope: &scope, engine: self.engine, completion };
             Some(arrive(&arriving, list, &self.ground.hooks))
         };
-        let name = arrival.envelope.topic().as_str();
-        let hash = table.hash(name);
-        let bucket = table.bucket(hash);
-        let receipt = match table.named(&bucket, hash, name) {
-            Some(list) => take(list),
-            None => {
-                drop(bucket);
-                // A topic is a topic.
-                let Ok(list) = table.resolve_unseen(name) else { return };
-                take(&list)
+        let name = envelope.topic().as_str();
+        let receipt = match tables.of(envelope.tenant()) {
+            // Nobody subscribes to anything of that tenant.
+            None => take(None),
+            Some(table) => {
+                let hash = table.hash(name);
+                let bucket = table.bucket(hash);
+                match table.named(&bucket, hash, name) {
+                    Some(list) => take(Some(list)),
+                    None => {
+                        drop(bucket);
+                        // A topic is a topic.
+                        let Ok(list) = table.resolve_unseen(name) else { return };
+                        take(Some(&list))
+                    }
+                }
             }
         };
         let Some(receipt) = receipt else { return };

@@ -8,11 +8,12 @@ use super::delivery::Ground;
 use super::ingress::Watch;
 use super::transport::Limits;
 use super::{Engine, EngineCall, EngineError, EngineState, Router, Transport};
-use crate::dispatch::{Carriage, Carriers, Hooks, Slot, TopicTable};
+use crate::dispatch::{Carriage, Carriers, Hooks, Slot, Tables};
 use crate::event::SubscriptionId;
 use crate::sync::Mutex;
 use crate::sync::clock::Deadline;
 use crate::sync::snapshot::Snapshot;
+use crate::tenant::Tenant;
 
 /// An engine's place on a bus.
 pub(crate) struct EngineSeat {
@@ -78,7 +79,8 @@ impl Engines {
         // Who replaces the rules shows the new ones before it looks who is there.
         let coming = self.coming.lock().clone();
         let by = |router: &Router| {
-            slot.spec.patterns.iter().fold(0, |reached, pattern| reached | router.reached_by(pattern))
+            let tenant = slot.spec.tenant.as_ref();
+            slot.spec.patterns.iter().fold(0, |reached, pattern| reached | router.reached_by(tenant, pattern))
         };
         by(&self.router.load_full()) | coming.map_or(0, |coming| by(&coming))
     }
@@ -98,8 +100,8 @@ impl Engines {
     }
 
     /// Begins the start of all engines. See [`Transport::start`].
-    pub(crate) fn start(&self, table: &Arc<TopicTable>, hooks: &Arc<Hooks>) -> Vec<Started> {
-        let ground = Ground { table: Arc::downgrade(table), hooks: Arc::clone(hooks) };
+    pub(crate) fn start(&self, tables: &Arc<Tables>, hooks: &Arc<Hooks>) -> Vec<Started> {
+        let ground = Ground { tables: Arc::downgrade(tables), hooks: Arc::clone(hooks) };
         self.transports().map(|transport| (Arc::clone(transport), transport.start(ground.clone()))).collect()
     }
 
@@ -148,9 +150,9 @@ pub(crate) struct Reach<'a> {
 }
 
 impl Carriers for Engines {
-    fn route(&self, topic: &str) -> Carriage {
-        let engine = self.router.load().route(topic);
-        Carriage { engine, carried: self.transport(engine).is_some(), observed: false }
+    fn route(&self, tenant: Option<&Tenant>, topic: &str) -> Carriage {
+        let engine = self.router.load().route(tenant, topic);
+        Carriage { engine, carried: self.transport(engine).is_some(), ..Carriage::default() }
     }
 
     fn left(&self, subscription: SubscriptionId, engines: u64) {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use loom::thread::spawn;
 
 use super::delivery::{Delivery, Errands, Ground};
-use super::ingress::{Abandoned, Arrival, Deliver, Handover, Ingress, IngressClosed, Intake, Next, Watch};
+use super::ingress::{Abandoned, Arrival, Deliver, Handover, Ingress, Intake, Next, Watch};
 use super::transport::Limits;
 use super::{
     BoxFuture, Capabilities, Encoded, Engine, EngineError, EngineState, Engines, Envelope, Position, Router,
@@ -23,6 +23,7 @@ use crate::subscribe::Start;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::park::{Wait, block_on};
+use crate::tenant::Tenant;
 use crate::topic::Topic;
 
 struct Silent;
@@ -195,7 +196,7 @@ fn l1_the_delivery_thread_against_a_hand_over_and_the_close() {
             let intake = Arc::clone(&intake);
             spawn(move || {
                 let ground = Ground {
-                    table: Weak::new(),
+                    tables: Weak::new(),
                     hooks: Arc::new(Hooks::new(None, None, ["memory".into(), "e".into()].into(), None)),
                 };
                 block_on(&mut Delivery::new(intake, Arc::new(Errands::default()), ground, 1));
@@ -276,7 +277,11 @@ fn engines(engine: &Arc<Members>, routed: bool) -> Arc<Engines> {
 }
 
 fn router() -> Router {
-    Router::new(vec![Rule { patterns: vec![TopicPattern::new("t").expect("a pattern")], engine: 1 }])
+    Router::new(vec![Rule {
+        patterns: vec![TopicPattern::new("t").expect("a pattern")],
+        tenants: None,
+        engine: 1,
+    }])
 }
 
 fn slot_of(table: &Arc<TopicTable>, roster: &Arc<Roster>) -> Arc<Slot> {
@@ -379,9 +384,9 @@ fn m4_a_subscription_against_rules_that_come() {
 struct Flips(AtomicU32);
 
 impl Carriers for Flips {
-    fn route(&self, _: &str) -> Carriage {
+    fn route(&self, _: Option<&Tenant>, _: &str) -> Carriage {
         let engine = u8::try_from(self.0.load(Ordering::Acquire)).expect("0 or 1");
-        Carriage { engine, carried: engine == 1, observed: false }
+        Carriage { engine, carried: engine == 1, ..Carriage::default() }
     }
 
     fn left(&self, _: SubscriptionId, _: u64) {}

@@ -199,7 +199,8 @@ impl Transport {
         SubscriptionSpec {
             id: slot.id,
             patterns: slot.spec.patterns.clone(),
-            group: slot.spec.group.as_ref().filter(|_| shared).map(|group| Arc::from(&*group.name)),
+            group: slot.spec.group.as_ref().filter(|_| shared).map(|group| Arc::clone(&group.shared)),
+            tenant: slot.spec.tenant.clone(),
             start,
         }
     }

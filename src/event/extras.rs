@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use super::{Completion, EventId, Metadata};
 use crate::sync::OnceLock;
+use crate::tenant::Tenant;
 
 /// The rare parts of an event, in an allocation of their own.
 #[derive(Debug, Default)]
 pub(crate) struct Extras {
     /// Set by the publisher, or made when somebody asks.
     pub(crate) id: OnceLock<EventId>,
+    /// Whose event it is, if it is a tenant's.
+    pub(crate) tenant: Option<Tenant>,
     /// Events of one key are handled in order.
     pub(crate) key: Option<Box<str>>,
     /// Names and values for whoever wants them.

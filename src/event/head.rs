@@ -7,6 +7,7 @@ use once_cell::race::OnceBox;
 
 use super::{Completion, EventId, Extras, Metadata, PayloadKind, Tag};
 use crate::sync::clock::{self, Stamp};
+use crate::tenant::Tenant;
 use crate::topic::Topic;
 
 /// The part of an event that comes before the payload: 40 bytes.
@@ -82,6 +83,10 @@ impl Head {
         self.extras.get()?.key.as_deref()
     }
 
+    pub(crate) fn tenant(&self) -> Option<&Tenant> {
+        self.extras.get()?.tenant.as_ref()
+    }
+
     pub(crate) fn metadata(&self) -> &Metadata {
         self.extras.get().map_or(&NO_METADATA, |extras| &extras.metadata)
     }
@@ -149,6 +154,12 @@ macro_rules! accessors {
             self.head().key()
         }
 
+        /// Returns whose event it is, if it is a [tenant's](crate::EventBus::tenant).
+        #[must_use]
+        pub fn tenant(&self) -> Option<&crate::Tenant> {
+            self.head().tenant()
+        }
+
         /// Returns the metadata value under a name.
         #[must_use]
         pub fn meta(&self, name: &str) -> Option<&str> {
@@ -212,6 +223,7 @@ mod tests {
         metadata.set("source", "shop").expect("within the limits");
         let head = head(Some(Extras {
             id: EventId::from_u128(5).into(),
+            tenant: Tenant::new("acme").ok(),
             key: Some("k".into()),
             metadata,
             ttl: Some(Duration::from_secs(60)),
@@ -219,6 +231,7 @@ mod tests {
         }));
         assert_eq!(head.id(), EventId::from_u128(5));
         assert_eq!(head.key(), Some("k"));
+        assert_eq!(head.tenant().map(Tenant::as_str), Some("acme"));
         assert_eq!(head.metadata().get("source"), Some("shop"));
         assert_eq!(head.ttl(), Some(Duration::from_secs(60)));
         assert!(head.completion().is_some());

@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 
 use crate::event::EventId;
 use crate::sync::clock::{self, Stamp};
+use crate::tenant::Tenant;
 
 /// The types, as the original bus names them, and some more.
 pub(crate) mod types {
@@ -89,6 +90,14 @@ impl LifecycleEvent {
     /// An event of the bus itself.
     pub(crate) fn of_bus(event_type: &'static str) -> Self {
         Self::new(event_type, Self::SOURCE)
+    }
+
+    /// Says whom it is about, if that is a tenant.
+    pub(crate) fn of_tenant(self, tenant: Option<&Tenant>) -> Self {
+        match tenant {
+            Some(tenant) => self.with("tenant", tenant.to_string()),
+            None => self,
+        }
     }
 
     /// Adds a piece of data.

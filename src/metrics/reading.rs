@@ -1,9 +1,13 @@
 //! A reading of the accounts in which no counter is lower than in the reading before.
 
+#[cfg(feature = "prometheus")]
+use crate::bus::TenantStats;
 use crate::bus::{BusStats, EngineStats};
 use crate::dispatch::Dropped;
 use crate::subscribe::Hub;
 use crate::sync::Mutex;
+#[cfg(feature = "prometheus")]
+use crate::tenant::Tenant;
 
 /// What an exporter has shown, of the one engine whose counters may go back.
 #[derive(Debug, Default)]
@@ -11,6 +15,9 @@ pub(super) struct Shown {
     /// The highest counters of the first engine. Its account is what the others leave of the bus's, and those count the
     /// end of a pass after the subscriptions have. Written and read by every reading; held for a few comparisons.
     first: Mutex<Option<EngineStats>>,
+    /// The tenants that have series of their own, in the order in which they came.
+    #[cfg(feature = "prometheus")]
+    tenants: Mutex<Vec<Tenant>>,
 }
 
 impl Shown {
@@ -21,6 +28,20 @@ impl Shown {
             self.keep(engine);
         }
         stats
+    }
+
+    /// The tenants that have series of their own: those who came first, so that a new one takes nobody's series away. One
+    /// that the bus has forgotten makes room.
+    #[cfg(feature = "prometheus")]
+    pub(super) fn labelled<'a>(&self, tenants: &'a [TenantStats], most: usize) -> Vec<&'a TenantStats> {
+        let mut labelled = self.tenants.lock();
+        labelled.retain(|tenant| tenants.iter().any(|account| account.tenant == *tenant));
+        for account in tenants {
+            if labelled.len() < most && !labelled.contains(&account.tenant) {
+                labelled.push(account.tenant.clone());
+            }
+        }
+        tenants.iter().filter(|account| labelled.contains(&account.tenant)).collect()
     }
 
     /// Raises counters to what was shown before, and remembers them.

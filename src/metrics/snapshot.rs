@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
-use crate::bus::{BusStats, EngineStats, SubscriptionStats, TransportStats};
-use crate::dispatch::{DeliveryMode, Dropped, Ledger};
+use crate::bus::{BusStats, EngineStats, SubscriptionStats, TenantStats, TransportStats};
+use crate::dispatch::{DeliveryMode, Dropped, HandlingTimes, Ledger};
 use crate::pattern::TopicPattern;
+use crate::tenant::Tenant;
 
 /// Implements `Serialize` for a struct, each field under its own name, or as what the function makes of it.
 macro_rules! serialize {
@@ -31,8 +32,10 @@ macro_rules! serialize {
 
 serialize!(BusStats {
     total,
+    handling,
     subscriptions,
     engines,
+    tenants,
     topics_known,
     topics_refused,
     lifecycle_dropped,
@@ -71,26 +74,61 @@ serialize!(Ledger {
     skipped,
 });
 
+serialize!(TenantStats { tenant by |tenant: &Tenant| tenant.to_string(), subscriptions, total });
+
 serialize!(Dropped { full, oldest, timeout, cancelled, shutdown, deadlock });
 
 impl Serialize for SubscriptionStats {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { id, name, patterns, kind, delivery, capacity, call_site, ledger, oldest_age, paused } =
-            self;
+        let Self {
+            id,
+            name,
+            patterns,
+            kind,
+            tenant,
+            delivery,
+            capacity,
+            call_site,
+            ledger,
+            oldest_age,
+            handling,
+            paused,
+        } = self;
         let (mode, timeout) = mode(*delivery);
         let patterns: Vec<&str> = patterns.iter().map(TopicPattern::as_str).collect();
-        let mut out = serializer.serialize_struct("SubscriptionStats", 11)?;
+        let mut out = serializer.serialize_struct("SubscriptionStats", 13)?;
         out.serialize_field("id", &id.as_u64())?;
         out.serialize_field("name", name)?;
         out.serialize_field("patterns", &patterns)?;
         out.serialize_field("kind", kind.as_str())?;
+        out.serialize_field("tenant", &tenant.as_ref().map(Tenant::as_str))?;
         out.serialize_field("delivery", mode)?;
         out.serialize_field("delivery_timeout_seconds", &timeout.map(|timeout| timeout.as_secs_f64()))?;
         out.serialize_field("capacity", capacity)?;
         out.serialize_field("call_site", &place(call_site))?;
         out.serialize_field("ledger", ledger)?;
         out.serialize_field("oldest_age_seconds", &oldest_age.map(|age| age.as_secs_f64()))?;
+        out.serialize_field("handling", handling)?;
         out.serialize_field("paused", paused)?;
+        out.end()
+    }
+}
+
+/// The buckets by their longest times, in seconds, each with those of the buckets before it, as monitoring systems want it.
+impl Serialize for HandlingTimes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut seen = 0;
+        let buckets: Vec<(f64, u64)> = self
+            .buckets()
+            .filter_map(|(longest, count)| {
+                seen += count;
+                Some((longest?.as_secs_f64(), seen))
+            })
+            .collect();
+        let mut out = serializer.serialize_struct("HandlingTimes", 3)?;
+        out.serialize_field("count", &self.count())?;
+        out.serialize_field("sum_seconds", &self.sum().as_secs_f64())?;
+        out.serialize_field("buckets", &buckets)?;
         out.end()
     }
 }
@@ -173,16 +211,17 @@ mod tests {
                 "offered": 4, "delivered": 2, "failed": 1, "dropped": timeout, "expired": 0, "duplicate": 0,
                 "queued": 1, "running": 0, "filtered": 0, "skipped": 0,
             },
+            "handling": null,
             "subscriptions": [
                 {
-                    "id": 1, "name": "numbers", "patterns": ["n.*"], "kind": "receiver", "delivery": "timeout",
+                    "id": 1, "name": "numbers", "patterns": ["n.*"], "kind": "receiver", "tenant": null, "delivery": "timeout",
                     "delivery_timeout_seconds": 0.0, "capacity": 1, "call_site": null, "ledger": numbers,
-                    "oldest_age_seconds": null, "paused": false,
+                    "oldest_age_seconds": null, "handling": null, "paused": false,
                 },
                 {
-                    "id": 2, "name": null, "patterns": ["auth.login"], "kind": "inline", "delivery": "drop",
+                    "id": 2, "name": null, "patterns": ["auth.login"], "kind": "inline", "tenant": null, "delivery": "drop",
                     "delivery_timeout_seconds": null, "capacity": 1024, "call_site": null, "ledger": auth,
-                    "oldest_age_seconds": null, "paused": false,
+                    "oldest_age_seconds": null, "handling": null, "paused": false,
                 },
             ],
             "engines": [
@@ -197,6 +236,7 @@ mod tests {
                     "in_flight": 0, "filtered": 0, "skipped": 0, "transport": null,
                 },
             ],
+            "tenants": [],
             "topics_known": null,
             "topics_refused": 0,
             "lifecycle_dropped": 0,

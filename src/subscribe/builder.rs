@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::context::Delivery;
 use super::delivered::Delivered;
 use super::handler::{AsyncBody, HandlerResult, InlineBody, Predicate, SyncBody};
-use super::hub::{Hub, MAX_CONCURRENCY};
+use super::hub::{Hub, MAX_CONCURRENCY, Realm};
 use super::joining;
 use super::receiver::{Doorbell, Receiver};
 use super::subscription::Subscription;
@@ -56,7 +56,7 @@ type Admits<E> = Box<dyn Fn(&E) -> bool + Send + Sync>;
 /// ```
 #[must_use = "a subscription is made by `handle`, `handle_inline`, `handle_async` or `receiver`"]
 pub struct Subscribe<E: Delivered> {
-    hub: Arc<Hub>,
+    realm: Arc<Realm>,
     patterns: Result<Box<[TopicPattern]>, SubscribeError>,
     wants: Option<&'static Wanted>,
     capacity: usize,
@@ -72,14 +72,14 @@ pub struct Subscribe<E: Delivered> {
 
 impl<E: Delivered> Subscribe<E> {
     pub(crate) fn new(
-        hub: Arc<Hub>,
+        realm: Arc<Realm>,
         patterns: Result<Box<[TopicPattern]>, SubscribeError>,
         wants: Option<&'static Wanted>,
         site: &'static Location<'static>,
     ) -> Self {
-        let (capacity, mode) = (hub.options.capacity, hub.options.mode);
+        let (capacity, mode) = (realm.hub.options.capacity, realm.hub.options.mode);
         Self {
-            hub,
+            realm,
             patterns,
             wants,
             capacity,
@@ -276,7 +276,7 @@ impl<E: Delivered> Subscribe<E> {
         Fut::Output: HandlerResult,
     {
         let call = Arc::new(call);
-        let runner = match &self.hub.options.spawn {
+        let runner = match &self.realm.hub.options.spawn {
             Some(spawn) => Runner::Spawn(Arc::clone(spawn)),
             None => Runner::Pool(self.workers()?),
         };
@@ -301,7 +301,7 @@ impl<E: Delivered> Subscribe<E> {
     /// The worker pool; but what is wrong with the rest is said first, and starts no thread.
     fn workers(&mut self) -> Result<Arc<Pool>, SubscribeError> {
         self.check()?;
-        self.hub.pool()
+        self.realm.hub.pool()
     }
 
     /// Checks the patterns and the options. An error is given out once.
@@ -315,7 +315,7 @@ impl<E: Delivered> Subscribe<E> {
         if capacity == 0 {
             return Err(SubscribeError::ZeroCapacity);
         }
-        let limit = self.hub.options.max_capacity;
+        let limit = self.realm.hub.options.max_capacity;
         if capacity > limit {
             return Err(SubscribeError::CapacityTooLarge { capacity, limit });
         }
@@ -328,7 +328,7 @@ impl<E: Delivered> Subscribe<E> {
         if self.group.as_ref().is_some_and(String::is_empty) {
             return Err(SubscribeError::EmptyGroupName);
         }
-        if self.hub.is_closed() {
+        if self.realm.hub.is_closed() {
             return Err(SubscribeError::ShutDown);
         }
         Ok(())
@@ -377,7 +377,7 @@ impl<E: Delivered> Subscribe<E> {
     ) -> Result<(Arc<Hub>, Arc<Slot>), SubscribeError> {
         self.check()?;
         let Self {
-            hub,
+            realm,
             patterns,
             wants,
             capacity,
@@ -390,8 +390,9 @@ impl<E: Delivered> Subscribe<E> {
             name,
             site,
         } = self;
+        let (hub, table) = (&realm.hub, &realm.table);
         let patterns = patterns?;
-        let group = group.map(|name| hub.table.group(&name));
+        let group = group.map(|name| table.group(&name));
         let filter = filter.map(|admits| Box::new(Predicate::<E, _>::new(admits)) as Box<dyn Filter>);
         let spec = Spec {
             patterns,
@@ -404,28 +405,29 @@ impl<E: Delivered> Subscribe<E> {
             group,
             budget,
             name,
+            tenant: table.tenant().cloned(),
             site,
         };
         let number = hub.next_home();
-        let slot = Slot::new(spec, hub.slot_parts(), |weak, spec| sink(weak, spec, number));
+        let slot = Slot::new(spec, realm.slot_parts(), |weak, spec| sink(weak, spec, number));
         let refuse = |slot: &Slot, error| {
             slot.cancel(DropReason::Shutdown);
             Err(error)
         };
         // Nothing may reach it that is not wanted: what the engines cannot do is said first.
-        if let Err(error) = joining::check(&hub, &slot, start) {
+        if let Err(error) = joining::check(hub, &slot, start) {
             return refuse(&slot, error);
         }
         slot.tell_created();
-        hub.table.insert(&slot);
+        table.insert(&slot);
         if hub.is_closed() {
             // The bus was closed meanwhile, and its shutdown may have missed this slot.
             return refuse(&slot, SubscribeError::ShutDown);
         }
-        if let Err(error) = joining::join(&hub, &slot, start) {
+        if let Err(error) = joining::join(hub, &slot, start) {
             return refuse(&slot, error);
         }
-        Ok((hub, slot))
+        Ok((Arc::clone(hub), slot))
     }
 }
 

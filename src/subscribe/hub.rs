@@ -1,15 +1,16 @@
-//! What a bus and its subscriptions share.
+//! What a bus and its subscriptions share; and what one of its tenants sees of it.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::dispatch::{Carriers, DeliveryMode, Hooks, Roster, SlotParts, TopicTable};
+use crate::dispatch::{Carriers, DeliveryMode, Hooks, MakeTable, Roster, SlotParts, Tables, TopicTable};
 use crate::engine::Engines;
 use crate::error::SubscribeError;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use crate::sync::timer::Timer;
+use crate::tenant::{Tenant, TenantError};
 use crate::worker::{Around, Pool, PoolOptions, Spawn};
 
 /// The largest capacity of a queue, in events.
@@ -34,13 +35,16 @@ pub(crate) struct Options {
     pub(crate) precise_time: bool,
     pub(crate) max_raw: usize,
     pub(crate) topic_cache: usize,
+    pub(crate) max_tenants: usize,
+    /// How long handlers take is counted.
+    pub(crate) times: bool,
     pub(crate) quarantine_after: Option<NonZeroU32>,
 }
 
 /// The state of one bus. Handles of the bus, subscriptions and publisher handles hold it; when the
 /// last handle of the bus goes, it is closed.
 pub(crate) struct Hub {
-    pub(crate) table: Arc<TopicTable>,
+    pub(crate) tables: Arc<Tables>,
     pub(crate) roster: Arc<Roster>,
     pub(crate) hooks: Arc<Hooks>,
     pub(crate) timer: Arc<Timer>,
@@ -69,9 +73,11 @@ enum PoolState {
 impl Hub {
     pub(crate) fn new(options: Options, hooks: Arc<Hooks>, engines: Option<Arc<Engines>>) -> Self {
         let carriers = engines.clone().map(|engines| engines as Arc<dyn Carriers>);
+        let roster = Arc::new(Roster::default());
+        let make = MakeTable { cap: options.topic_cache, carriers, feed: hooks.feed.clone() };
         Self {
-            table: Arc::new(TopicTable::new(options.topic_cache, carriers, hooks.feed.clone())),
-            roster: Arc::new(Roster::default()),
+            tables: Arc::new(Tables::new(make, options.max_tenants, Arc::clone(&roster))),
+            roster,
             hooks,
             timer: Arc::new(Timer::new()),
             options,
@@ -98,25 +104,17 @@ impl Hub {
         self.closed.store(true, Ordering::Release);
     }
 
-    /// Refuses publishes and subscriptions from here on, and empties the table.
+    /// Refuses publishes and subscriptions from here on, and empties the tables.
     pub(crate) fn close(&self) {
-        // The table comes second: a subscription that finds it closed finds the mark.
+        // The tables come second: a subscription that finds its own closed finds the mark.
         self.refuse();
-        self.table.close();
+        self.tables.close();
     }
 
     /// The worker that shall be at home with the next subscription's first lane.
     pub(crate) fn next_home(&self) -> usize {
         // Relaxed: any spread will do.
         self.homes.fetch_add(1, Ordering::Relaxed)
-    }
-
-    pub(crate) fn slot_parts(&self) -> SlotParts {
-        SlotParts {
-            hooks: Arc::clone(&self.hooks),
-            roster: Arc::clone(&self.roster),
-            table: Arc::downgrade(&self.table),
-        }
     }
 
     /// The worker pool, started if it is not running yet.
@@ -162,5 +160,44 @@ impl Hub {
 impl std::fmt::Debug for Hub {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Hub").field("closed", &self.is_closed()).finish_non_exhaustive()
+    }
+}
+
+/// A bus as one of its tenants sees it, or whoever is none: the bus, and the topics of that tenant.
+#[derive(Debug)]
+pub(crate) struct Realm {
+    pub(crate) table: Arc<TopicTable>,
+    pub(crate) hub: Arc<Hub>,
+}
+
+impl Realm {
+    /// That of no tenant.
+    pub(crate) fn common(hub: Arc<Hub>) -> Self {
+        Self { table: Arc::clone(hub.tables.common()), hub }
+    }
+
+    /// That of a tenant of the same bus.
+    pub(crate) fn of_tenant(&self, tenant: &Tenant) -> Result<Arc<Self>, TenantError> {
+        match self.hub.tables.enter(tenant) {
+            Some(table) => Ok(self.with(table)),
+            None => Err(TenantError::TooMany { limit: self.hub.options.max_tenants }),
+        }
+    }
+
+    /// The same for one who was let in before, and may be one too many now.
+    pub(crate) fn of_tenant_regardless(&self, tenant: &Tenant) -> Arc<Self> {
+        self.with(self.hub.tables.enter_again(tenant))
+    }
+
+    fn with(&self, table: Arc<TopicTable>) -> Arc<Self> {
+        Arc::new(Self { table, hub: Arc::clone(&self.hub) })
+    }
+
+    pub(crate) fn slot_parts(&self) -> SlotParts {
+        SlotParts {
+            hooks: Arc::clone(&self.hub.hooks),
+            roster: Arc::clone(&self.hub.roster),
+            table: Arc::downgrade(&self.table),
+        }
     }
 }

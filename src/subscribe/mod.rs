@@ -25,6 +25,6 @@ pub use builder::{Start, Subscribe};
 pub use context::{Cancelled, Delivery};
 pub use delivered::Delivered;
 pub use handler::HandlerResult;
-pub(crate) use hub::{Hub, MAX_CAPACITY, Options};
+pub(crate) use hub::{Hub, MAX_CAPACITY, Options, Realm};
 pub use receiver::{EventStream, Expect, IntoIter, Iter, Receiver, Recv, TryIter};
 pub use subscription::{CancelAndWait, Drain, DrainReport, Subscription};

@@ -34,7 +34,7 @@ fn x5_a_broken_yaml_file_names_every_mistake() {
 
 #[test]
 fn x5_a_broken_json_file_names_every_mistake() {
-    check("broken.json", Format::Json, 13);
+    check("broken.json", Format::Json, 15);
 }
 
 #[test]

@@ -207,6 +207,27 @@ fn x5_topic_cache_is_the_number_of_topics_that_are_remembered() {
 }
 
 #[test]
+fn x5_max_tenants_is_the_most_that_a_bus_serves() {
+    for (text, limit) in [("maxTenants: 2", 2), ("maxTenants: 0", 0), ("{}", 1024)] {
+        let bus = bus(text);
+        let served: Vec<_> = (0..=limit).map(|number| bus.tenant(format!("t{number}"))).collect();
+        assert_eq!(served.iter().filter(|tenant| tenant.is_ok()).count(), limit, "{text}");
+    }
+}
+
+#[test]
+fn x5_routing_tenants_are_those_whose_events_the_rule_is_about() {
+    let bus = bus("engines: [{name: shared, type: memory}, {name: large, type: memory}]\n\
+         routing: [{topics: [\"order.*\"], tenants: [acme, globex], engine: large}]");
+    let engine = |tenant: &str, topic: &str| {
+        bus.tenant(tenant).expect("a tenant").explain(topic).expect("a topic").engine
+    };
+    assert_eq!((engine("acme", "order.7"), engine("globex", "order.7")), ("large".into(), "large".into()));
+    assert_eq!((engine("acme", "user.7"), engine("other", "order.7")), ("shared".into(), "shared".into()));
+    assert_eq!(bus.explain("order.7").expect("a topic").engine, "shared");
+}
+
+#[test]
 fn x5_spin_reaches_the_workers() {
     // It shows in CPU time alone: what reaches the builder is what can be tested.
     for (text, expected) in

@@ -105,7 +105,7 @@ fn d_mod_6_rules_that_the_original_only_writes_down_are_checked() {
         ),
         (
             "routing: [{topics: [], engine: default}]",
-            "text:1:20: routing[0].topics: a list of 0 is out of range: it must be one pattern or more",
+            "text:1:20: routing[0].topics: a list of 0 is out of range: it must be one or more",
         ),
         (
             "routing: [{topics: ['a..b'], engine: default}]",

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
-use trolleybus::{Config, DeliveryMode, EngineSettings, Format, Rule, Settings, TopicPattern};
+use trolleybus::{Config, DeliveryMode, EngineSettings, Format, Rule, Settings, Tenant, TopicPattern};
 
 use crate::config;
 
@@ -60,7 +60,8 @@ fn any_config() -> impl Strategy<Value = Config> {
     let engines = vec(("[a-z]{1,8}", prop_oneof![Just("memory"), Just("custom")], settings()), 0..4);
     let pattern =
         prop_oneof!["[a-z]{1,3}(\\.[a-zé]{1,3}){0,3}", Just("*".to_owned()), Just("a.+.**".to_owned())];
-    let rules = vec((vec(pattern, 1..4), any::<prop::sample::Index>()), 0..4);
+    let tenants = proptest::option::of(vec("[A-Za-z0-9_-]{1,8}", 1..3));
+    let rules = vec((vec(pattern, 1..4), tenants, any::<prop::sample::Index>()), 0..4);
     (mode, sizes, name, numbers, any::<[bool; 2]>(), engines, rules).prop_map(
         |(
             mode,
@@ -96,10 +97,14 @@ fn any_config() -> impl Strategy<Value = Config> {
                 [] => vec!["default".to_owned()],
                 engines => engines.iter().map(|engine| engine.name().to_owned()).collect(),
             };
-            for (patterns, engine) in rules {
+            for (patterns, tenants, engine) in rules {
                 let patterns = patterns.iter().map(|pattern| TopicPattern::new(pattern).expect("a pattern"));
-                config =
-                    config.with_rule(Rule::new(patterns.collect::<Vec<_>>(), engine.get(&names).clone()));
+                let mut rule = Rule::new(patterns.collect::<Vec<_>>(), engine.get(&names).clone());
+                if let Some(tenants) = tenants {
+                    rule = rule
+                        .for_tenants(tenants.into_iter().map(|name| Tenant::new(name).expect("a tenant")));
+                }
+                config = config.with_rule(rule);
             }
             config
         },
@@ -127,7 +132,8 @@ fn the_effective_configuration_has_every_key_and_its_default() {
     let config = Config::new().with_worker_count(2);
     let expected = "engine: \"memory\"\nmaxEventQueueSize: 16777216\ndefaultEventBufferSize: 1024\nworkerCount: 2\n\
                     deliveryMode: drop\nrotateSubscriberOrder: false\nspin: 100us\nthreadName: \"trolleybus\"\n\
-                    inlineDepth: 64\npreciseTime: false\nmaxRawPayload: 16MiB\ntopicCache: 65536\n";
+                    inlineDepth: 64\npreciseTime: false\nmaxRawPayload: 16MiB\ntopicCache: 65536\n\
+                    maxTenants: 1024\n";
     assert_eq!(config.to_string(), expected);
     assert!(format!("{config:?}").contains(expected));
 }

@@ -11,11 +11,10 @@ use crate::dispatch::slot::Slot;
 use crate::dispatch::spec::{DeliveryMode, Group};
 use crate::dispatch::{Receipt, Roster};
 use crate::event::DropReason;
-use crate::sync::atomic::AtomicU32;
 
 /// The two members of a group. The first one's turn comes first.
 fn group(capacity: usize, mode: DeliveryMode) -> [Arc<Slot>; 2] {
-    let group = Arc::new(Group { name: "g".into(), turn: AtomicU32::new(0) });
+    let group = Arc::new(Group::new("g", None));
     let roster = Arc::<Roster>::default();
     [(); 2].map(|()| {
         let mut spec = spec(&["t"], capacity, mode);

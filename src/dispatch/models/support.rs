@@ -106,6 +106,7 @@ pub(crate) fn spec(patterns: &[&str], capacity: usize, mode: DeliveryMode) -> Sp
         group: None,
         budget: u64::MAX,
         name: None,
+        tenant: None,
         site: Location::caller(),
     }
 }

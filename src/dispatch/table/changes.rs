@@ -15,7 +15,7 @@ use crate::dispatch::slot::Slot;
 use crate::dispatch::spec::Group;
 use crate::lifecycle::{LifecycleEvent, types};
 use crate::pattern::TopicPattern;
-use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::sync::atomic::Ordering;
 use crate::sync::snapshot::Snapshot;
 use crate::sync::{Mutex, unlock_fair};
 use crate::topic::Topic;
@@ -49,7 +49,8 @@ impl TopicTable {
                 && let Some(feed) = &self.feed
             {
                 let event = LifecycleEvent::of_bus(types::TOPIC_REFUSED);
-                feed.tell(event.with("topic", topic.to_string()).with("refusals", refusals));
+                let event = event.with("topic", topic.to_string()).with("refusals", refusals);
+                feed.tell(event.of_tenant(self.tenant()));
             }
             return None;
         }
@@ -374,7 +375,7 @@ impl TopicTable {
         // Forgets those that nobody is in any more. Not when the last member leaves: then the lists that it
         // stood in still refer to the group. Only this hands out what the table alone holds.
         writer.groups.retain(|known| Arc::strong_count(known) > 1);
-        let group = Arc::new(Group { name: name.into(), turn: AtomicU32::new(0) });
+        let group = Arc::new(Group::new(name, self.tenant()));
         writer.groups.push(Arc::clone(&group));
         group
     }

@@ -16,7 +16,7 @@ fn groups_without_members_are_forgotten() {
 fn v4_an_entry_that_went_in_a_sweep_is_off_the_account_of_lists() {
     let bus = EventBus::builder().topic_cache(1).build().expect("valid options");
     let first = bus.subscribe_any("*").receiver().expect("a receiver");
-    let table = &bus.hub().table;
+    let table = bus.hub().tables.common();
     let entry = |name| table.entry_or_refuse(&Topic::new(name).expect("a topic"));
     let swept = entry("a").expect("there is room for one");
     // The first sweep takes the mark of use away, the second the entry.
@@ -39,7 +39,7 @@ fn numbers(mut state: u64) -> impl FnMut(usize) -> usize {
 
 /// Every list is as if it had just been resolved, and every slot knows in how many it stands.
 fn check(bus: &EventBus) {
-    let table = &bus.hub().table;
+    let table = bus.hub().tables.common();
     let mut listed = std::collections::HashMap::new();
     let buckets: Vec<_> = table.buckets.iter().map(Snapshot::load_full).collect();
     for Place { list, entry, .. } in buckets.iter().flat_map(|bucket| bucket.iter()) {

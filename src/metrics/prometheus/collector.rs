@@ -17,7 +17,7 @@ use crate::subscribe::Hub;
 /// The namespace of the original event bus.
 pub(super) const NAMESPACE: &str = "modular_eventbus";
 
-/// So many subscriptions have a series of their own, if nothing else is said.
+/// So many subscriptions, and tenants, have series of their own, if nothing else is said.
 const LABELS: usize = 100;
 
 /// Reads the accounts of a bus for Prometheus, at each scrape. See the [module](super).
@@ -44,6 +44,7 @@ pub struct PrometheusCollector {
     shown: Arc<Shown>,
     namespace: Arc<str>,
     labels: usize,
+    tenant_labels: usize,
     all: bool,
 }
 
@@ -65,6 +66,7 @@ impl PrometheusCollector {
             shown: Arc::default(),
             namespace: Arc::from(NAMESPACE),
             labels: LABELS,
+            tenant_labels: LABELS,
             all: false,
         }
     }
@@ -99,6 +101,14 @@ impl PrometheusCollector {
         self
     }
 
+    /// Sets how many tenants have series of their own: 100 if not set. They are those who came first; of the others nothing
+    /// is shown but how many they are, and what all engines say.
+    #[must_use]
+    pub fn tenant_labels(mut self, most: usize) -> Self {
+        self.tenant_labels = most;
+        self
+    }
+
     /// Makes the text of a scrape, of this bus alone.
     #[must_use]
     pub fn encode(&self, format: Format) -> String {
@@ -120,7 +130,9 @@ impl Collector for PrometheusCollector {
         let stats = self.shown.read(&hub);
         // The writer may be slow.
         drop(hub);
-        Page { encoder: &mut encoder, namespace: &self.namespace }.write(&stats, self.labels, self.all)
+        let tenants = self.shown.labelled(&stats.tenants, self.tenant_labels);
+        let mut page = Page { encoder: &mut encoder, namespace: &self.namespace };
+        page.write(&stats, &tenants, self.labels, self.all)
     }
 }
 

@@ -1,13 +1,14 @@
 //! The families of metrics: names, help and series, from one reading of the bus.
 
 use std::fmt;
+use std::time::Duration;
 
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
-use crate::bus::{BusStats, EngineStats, TransportStats};
-use crate::dispatch::EngineState;
+use crate::bus::{BusStats, EngineStats, TenantStats, TransportStats};
+use crate::dispatch::{EngineState, HandlingTimes};
 use crate::metrics::shares::{Share, shares};
 
 /// The original's label for all engines together.
@@ -35,11 +36,22 @@ pub(super) struct Page<'a, 'e> {
 }
 
 impl Page<'_, '_> {
-    /// Writes everything: at most `labels` subscriptions with a series of their own, and the sum of all engines if `all`.
-    pub(super) fn write(&mut self, stats: &BusStats, labels: usize, all: bool) -> fmt::Result {
+    /// Writes everything: at most `labels` subscriptions with a series of their own, these tenants, and the sum of all
+    /// engines if `all`.
+    pub(super) fn write(
+        &mut self,
+        stats: &BusStats,
+        tenants: &[&TenantStats],
+        labels: usize,
+        all: bool,
+    ) -> fmt::Result {
         self.write_engines(&stats.engines, all)?;
         self.write_transports(&stats.engines)?;
+        if let Some(times) = &stats.handling {
+            self.write_times(times)?;
+        }
         self.write_subscriptions(stats, labels)?;
+        self.write_tenants(stats.tenants.len(), tenants)?;
         self.alone("topics_known", "Topics that are kept resolved", Value::Gauge(stats.topics_known as u64))?;
         let refused = "How often a topic was not kept resolved because the table was full";
         self.alone("topics_refused", refused, Value::Counter(stats.topics_refused))?;
@@ -120,6 +132,16 @@ impl Page<'_, '_> {
         Ok(())
     }
 
+    /// The histogram of all handlers: those of subscriptions end with them, and counters must not go back.
+    fn write_times(&mut self, times: &HandlingTimes) -> fmt::Result {
+        let seconds = |bound: Option<Duration>| bound.map_or(f64::INFINITY, |bound| bound.as_secs_f64());
+        let buckets: Vec<_> = times.buckets().map(|(bound, count)| (seconds(bound), count)).collect();
+        let name = format!("{}_handling", self.namespace);
+        let (help, kind) = ("How long handlers took.", MetricType::Histogram);
+        let mut family = self.encoder.encode_descriptor(&name, help, Some(&Unit::Seconds), kind)?;
+        family.encode_histogram::<NoLabelSet>(times.sum().as_secs_f64(), times.count(), &buckets, None)
+    }
+
     fn write_subscriptions(&mut self, stats: &BusStats, labels: usize) -> fmt::Result {
         let all = &stats.subscriptions;
         let paused = all.iter().filter(|subscription| subscription.paused).count();
@@ -137,6 +159,40 @@ impl Page<'_, '_> {
         self.family("subscription_capacity", "How many events the queue holds", &capacity)?;
         let oldest = series(|share| Value::Seconds(share.oldest.as_secs_f64()));
         self.family("subscription_oldest_age", "How old the oldest event in the queue is", &oldest)
+    }
+
+    fn write_tenants(&mut self, all: usize, tenants: &[&TenantStats]) -> fmt::Result {
+        type Read = fn(&TenantStats) -> Value;
+        let families: [(&str, &str, Read); 6] = [
+            (
+                "tenant_delivered",
+                "Events of the tenant whose handler ran to its end, failed ones included",
+                |it| Value::Counter(it.total.delivered),
+            ),
+            (
+                "tenant_dropped",
+                "Events that subscriptions of the tenant were offered and did not get",
+                |it| Value::Counter(it.total.dropped.total()),
+            ),
+            ("tenant_failed", "Delivered events of the tenant whose handler failed", |it| {
+                Value::Counter(it.total.failed)
+            }),
+            ("tenant_offered", "Events that subscriptions of the tenant were offered", |it| {
+                Value::Counter(it.total.offered)
+            }),
+            ("tenant_in_flight", "Events of the tenant that wait in queues, or whose handler runs", |it| {
+                Value::Gauge(it.total.queued + it.total.running)
+            }),
+            ("tenant_subscriptions", "Subscriptions of the tenant that live", |it| {
+                Value::Gauge(it.subscriptions as u64)
+            }),
+        ];
+        self.alone("tenants", "Tenants that the bus serves", Value::Gauge(all as u64))?;
+        for (name, help, read) in families {
+            let series = tenants.iter().map(|it| (vec![("tenant", it.tenant.as_str())], read(it)));
+            self.family(name, help, &series.collect::<Vec<_>>())?;
+        }
+        Ok(())
     }
 
     /// Writes a family of one series without labels.

@@ -127,3 +127,68 @@ fn a_collector_keeps_no_bus_alive() {
     assert_eq!(collector.encode(Format::Text), "");
     assert_eq!(collector.encode(Format::OpenMetrics), "# EOF\n");
 }
+
+#[test]
+fn tenants_have_series_of_their_own_up_to_the_limit_and_keep_them() {
+    let bus = EventBus::builder().max_tenants(3).build().expect("valid");
+    let tenant = |name: &str| bus.tenant(name).expect("a tenant");
+    let (b, c) = (tenant("b"), tenant("c"));
+    let collector = PrometheusCollector::new(&bus).tenant_labels(2);
+    let _received = b.subscribe_any("*").capacity(1).receiver().expect("subscribed");
+    for number in 0..3_u32 {
+        b.publish("n", number).expect("published");
+    }
+    let series = || {
+        let text = collector.encode(Format::Text);
+        samples(&text, "modular_eventbus_tenant").into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let first = series();
+    for expected in [
+        "modular_eventbus_tenants 2",
+        "modular_eventbus_tenant_offered_total{tenant=\"b\"} 3",
+        "modular_eventbus_tenant_offered_total{tenant=\"c\"} 0",
+        "modular_eventbus_tenant_dropped_total{tenant=\"b\"} 2",
+        "modular_eventbus_tenant_in_flight{tenant=\"b\"} 1",
+        "modular_eventbus_tenant_subscriptions{tenant=\"b\"} 1",
+    ] {
+        assert!(first.iter().any(|line| line == expected), "{expected}: {first:#?}");
+    }
+    let has = |series: &[String], name: &str| series.iter().any(|line| line.contains(&format!("\"{name}\"")));
+    let a = tenant("a");
+    assert!(has(&series(), "c") && !has(&series(), "a"), "a new one takes nobody's series away");
+    drop(c);
+    let _d = tenant("d");
+    assert!(!has(&series(), "c") && has(&series(), "a"), "a forgotten one makes room");
+    drop(a);
+}
+
+#[test]
+fn handlers_have_a_histogram_if_that_is_counted() {
+    let text = |bus: &EventBus| PrometheusCollector::new(bus).encode(Format::Text);
+    assert!(!text(&EventBus::new()).contains("handling"));
+    let bus = EventBus::builder().time_handlers().build().expect("valid");
+    let handler = bus.subscribe_any("n").handle_inline(|_| ()).expect("subscribed");
+    bus.publish("n", 1_u32).expect("published");
+    drop(handler);
+    let text = text(&bus);
+    for expected in [
+        "# HELP modular_eventbus_handling_seconds How long handlers took.",
+        "# TYPE modular_eventbus_handling_seconds histogram",
+        "modular_eventbus_handling_seconds_count 1",
+        "modular_eventbus_handling_seconds_bucket{le=\"+Inf\"} 1",
+    ] {
+        assert!(text.lines().any(|line| line == expected), "{expected}\n{text}");
+    }
+    // They rise, and so do the bounds.
+    let buckets = samples(&text, "modular_eventbus_handling_seconds_bucket");
+    let counts: Vec<u64> = buckets
+        .iter()
+        .map(|line| line.rsplit(' ').next().expect("a number").parse().expect("a count"))
+        .collect();
+    assert!(counts.is_sorted() && counts.len() == 32, "{counts:?}");
+    assert!(
+        buckets[0].contains("le=\"0.000000256\"") || buckets[0].contains("le=\"2.56e-7\""),
+        "{}",
+        buckets[0]
+    );
+}

@@ -1,0 +1,28 @@
+//! What a publish call says of its payload.
+
+use super::form::Form;
+use crate::event::Extras;
+use crate::tenant::Tenant;
+
+/// How a payload goes into the bus: two words, which travel in registers. (With the payload in it, that would be copied once
+/// more.)
+pub(super) struct Manner<T: 'static> {
+    pub(super) form: &'static Form<T>,
+    pub(super) extras: Option<Box<Extras>>,
+}
+
+impl<T: 'static> Manner<T> {
+    /// Without more.
+    #[inline]
+    pub(super) fn of(form: &'static Form<T>) -> Self {
+        Self { form, extras: None }
+    }
+
+    /// As an event of that tenant, if it is one.
+    pub(super) fn by(mut self, tenant: Option<&Tenant>) -> Self {
+        if let Some(tenant) = tenant {
+            self.extras.get_or_insert_default().tenant = Some(tenant.clone());
+        }
+        self
+    }
+}

@@ -1,0 +1,63 @@
+//! Why a subscription was not made.
+
+use thiserror::Error;
+
+use crate::pattern::PatternError;
+
+/// A subscription was not made.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SubscribeError {
+    /// The pattern is malformed.
+    #[error("invalid pattern: {0}")]
+    InvalidPattern(#[from] PatternError),
+    /// `subscribe_many` was given no pattern.
+    #[error("no pattern was given")]
+    NoPattern,
+    /// A queue must hold at least one event.
+    #[error("a capacity of 0: a queue must hold at least one event")]
+    ZeroCapacity,
+    /// A queue holds fewer events than asked for.
+    #[error("a capacity of {capacity} is over the limit of {limit}")]
+    CapacityTooLarge {
+        /// What was asked for.
+        capacity: usize,
+        /// The largest capacity.
+        limit: usize,
+    },
+    /// At least one handler must run at a time, and not more than the limit.
+    #[error("a concurrency of {concurrency}: it must be from 1 to {limit}")]
+    InvalidConcurrency {
+        /// What was asked for.
+        concurrency: usize,
+        /// The most handlers of one subscription at a time.
+        limit: usize,
+    },
+    /// `take(0)`: the subscription would get nothing.
+    #[error("a subscription that takes no event")]
+    TakesNothing,
+    /// A group without a name.
+    #[error("a group needs a name")]
+    EmptyGroupName,
+    /// The handler would need the worker pool, and the bus was built with no worker.
+    #[error("the bus has no worker to run a pooled handler")]
+    NoWorkers,
+    /// The engine keeps no history, so it can only start from now.
+    #[error("the memory engine keeps no history: a subscription can only start from now")]
+    NoHistory,
+    /// An engine that the subscription has to join cannot do what it asks for, or did not let it in.
+    #[error("engine \"{engine}\": {error}")]
+    Engine {
+        /// The engine's name.
+        engine: String,
+        /// What it said.
+        #[source]
+        error: crate::engine::EngineError,
+    },
+    /// Worker threads could not be started.
+    #[error("could not start the worker threads: {0}")]
+    Threads(#[source] std::io::Error),
+    /// The bus has been shut down, or is shutting down.
+    #[error("the bus is shut down")]
+    ShutDown,
+}
