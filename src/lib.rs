@@ -223,7 +223,7 @@ pub use event::{
 pub use pattern::{PatternError, TopicPattern};
 pub use subscribe::{
     CancelAndWait, Cancelled, Delivered, Delivery, Drain, DrainReport, EventStream, Expect, HandlerResult,
-    IntoIter, Iter, Receiver, Recv, Start, Subscribe, Subscription, TryIter,
+    IntoIter, Iter, Joined, Receiver, Recv, Start, Subscribe, Subscription, TryIter,
 };
 pub use tenant::{Tenant, TenantError};
 pub use topic::{Topic, TopicError};

@@ -199,6 +199,7 @@ table! {
     + + + + + EngineFailure;
     + + + + + EngineStats;
     + + + + + TenantStats;
+    + + + - - Joined;
     + + + + + HandlingTimes;
     + + + - - RerouteError;
     + + + - - Rerouting;

@@ -8,6 +8,8 @@ mod arrivals;
 mod eventually;
 #[path = "support/faulty_engine.rs"]
 mod faulty_engine;
+#[path = "engines/joining.rs"]
+mod joining;
 #[cfg(feature = "prometheus")]
 #[path = "engines/metrics.rs"]
 mod metrics;

@@ -71,7 +71,7 @@ impl Delivery {
     }
 
     /// Takes an arrival past the subscriptions, and waits for those whose queue is full.
-    fn take_past(&self, accepted: Box<Accepted>) {
+    pub(super) fn take_past(&self, accepted: Box<Accepted>) {
         let Accepted { arrival: Arrival { envelope, scope }, share } = *accepted;
         let Some(tables) = self.ground.tables.upgrade() else { return };
         let take = |list: Option<&SubscriberList>| {

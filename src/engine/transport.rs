@@ -252,7 +252,8 @@ impl Transport {
         assert!(errands.is_empty(), "the models' engine ends at once");
     }
 
-    fn errand(&self, errand: BoxFuture<'static, ()>) {
+    /// Has the thread poll a future that nobody waits for here.
+    pub(crate) fn errand(&self, errand: BoxFuture<'static, ()>) {
         self.errands.add(errand);
         self.intake.work.notify(usize::MAX);
     }

@@ -38,12 +38,13 @@ pub enum RerouteError {
 }
 
 /// What one engine said.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub struct EngineFailure {
     /// The engine's name.
     pub engine: String,
     /// What it said.
+    #[source]
     pub error: crate::engine::EngineError,
 }
 

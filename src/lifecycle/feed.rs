@@ -42,13 +42,13 @@ struct State {
 }
 
 impl Feed {
+    fn new() -> Self {
+        Self { state: Mutex::new(State::default()), work: Listeners::new(), ended: Latch::default() }
+    }
+
     /// Starts to tell those listeners.
     pub(crate) fn start(listeners: Vec<Listener>) -> std::io::Result<Arc<Self>> {
-        let feed = Arc::new(Self {
-            state: Mutex::new(State::default()),
-            work: Listeners::new(),
-            ended: Latch::default(),
-        });
+        let feed = Arc::new(Self::new());
         let telling = Arc::clone(&feed);
         // It ends by itself when the feed is closed and empty.
         drop(thread::Builder::new().name("lifecycle".to_owned()).spawn(move || telling.run(listeners))?);
@@ -146,5 +146,62 @@ impl Wait for Next<'_> {
 impl fmt::Debug for Feed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Feed").finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, loom))]
+mod models {
+    use loom::thread::{JoinHandle, spawn};
+
+    use super::*;
+    use crate::dispatch::models::support::Figure;
+
+    fn event() -> LifecycleEvent {
+        LifecycleEvent::new("t", "model")
+    }
+
+    /// A feed whose one listener counts, and its thread.
+    fn feed(told: &Figure) -> (Arc<Feed>, JoinHandle<()>) {
+        let feed = Arc::new(Feed::new());
+        let (telling, told) = (Arc::clone(&feed), told.clone());
+        (feed, spawn(move || telling.run(vec![Box::new(move |_| told.raise())])))
+    }
+
+    /// Events are told while the thread looks for one and goes to sleep: both are told before the end.
+    ///
+    /// Broken by a `tell` or a `close` that does not notify, by a thread that does not look again after it has begun to
+    /// listen, and by one that ends when it finds the feed closed before it finds it empty.
+    #[test]
+    fn x2_telling_against_the_thread_that_goes_to_sleep() {
+        loom::model(|| {
+            let told = Figure::default();
+            let (feed, thread) = feed(&told);
+            feed.tell(event());
+            feed.tell(event());
+            feed.close(Deadline::NEVER);
+            assert_eq!(told.get(), 2);
+            thread.join().expect("the thread");
+        });
+    }
+
+    /// Somebody tells an event while the feed is closed: it is told before the close returns, or not at all.
+    ///
+    /// Broken by a `tell` that looks whether the feed is closed in a lock of its own.
+    #[test]
+    fn x2_telling_against_the_close() {
+        loom::model(|| {
+            let told = Figure::default();
+            let (feed, thread) = feed(&told);
+            let teller = {
+                let feed = Arc::clone(&feed);
+                spawn(move || feed.tell(event()))
+            };
+            feed.close(Deadline::NEVER);
+            let before = told.get();
+            teller.join().expect("the teller");
+            thread.join().expect("the thread");
+            assert_eq!(told.get(), before, "it was told after the end");
+            assert!(feed.state.lock().queue.is_empty(), "it is neither told nor refused");
+        });
     }
 }

@@ -1,23 +1,14 @@
-//! The subscribe builder.
+//! The subscribe builder: its options. `making.rs` has the calls that end it.
 
 use std::fmt;
-use std::future::Future;
 use std::panic::Location;
 use std::sync::Arc;
 
-use super::context::Delivery;
 use super::delivered::Delivered;
-use super::handler::{AsyncBody, HandlerResult, InlineBody, Predicate, SyncBody};
-use super::hub::{Hub, MAX_CONCURRENCY, Realm};
-use super::joining;
-use super::receiver::{Doorbell, Receiver};
-use super::subscription::Subscription;
-use crate::dispatch::{Consumer, DeliveryMode, Filter, Sink, Slot, Spec, SubscriptionKind, Wanted};
-use crate::error::{HandlerError, SubscribeError};
-use crate::event::DropReason;
+use super::hub::Realm;
+use crate::dispatch::{DeliveryMode, Wanted};
+use crate::error::SubscribeError;
 use crate::pattern::TopicPattern;
-use crate::queue::Ring;
-use crate::worker::{Body, Lane, LaneTask, Lanes, Place, Pool, Spawn, Spawned};
 
 /// Where a subscription begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -33,7 +24,7 @@ pub enum Start {
 }
 
 /// A predicate over events.
-type Admits<E> = Box<dyn Fn(&E) -> bool + Send + Sync>;
+pub(super) type Admits<E> = Box<dyn Fn(&E) -> bool + Send + Sync>;
 
 /// Makes a subscription. Begun by [`EventBus::subscribe`](crate::EventBus::subscribe) and its kin,
 /// ended by one of [`handle_inline`](Self::handle_inline), [`handle`](Self::handle),
@@ -56,18 +47,20 @@ type Admits<E> = Box<dyn Fn(&E) -> bool + Send + Sync>;
 /// ```
 #[must_use = "a subscription is made by `handle`, `handle_inline`, `handle_async` or `receiver`"]
 pub struct Subscribe<E: Delivered> {
-    realm: Arc<Realm>,
-    patterns: Result<Box<[TopicPattern]>, SubscribeError>,
-    wants: Option<&'static Wanted>,
-    capacity: usize,
-    mode: DeliveryMode,
-    concurrency: usize,
-    filter: Option<Admits<E>>,
-    group: Option<String>,
-    start: Start,
-    budget: u64,
-    name: Option<Box<str>>,
-    site: &'static Location<'static>,
+    pub(super) realm: Arc<Realm>,
+    pub(super) patterns: Result<Box<[TopicPattern]>, SubscribeError>,
+    pub(super) wants: Option<&'static Wanted>,
+    pub(super) capacity: usize,
+    pub(super) mode: DeliveryMode,
+    pub(super) concurrency: usize,
+    pub(super) filter: Option<Admits<E>>,
+    pub(super) group: Option<String>,
+    pub(super) start: Start,
+    /// Engines are not waited for.
+    pub(super) joins_later: bool,
+    pub(super) budget: u64,
+    pub(super) name: Option<Box<str>>,
+    pub(super) site: &'static Location<'static>,
 }
 
 impl<E: Delivered> Subscribe<E> {
@@ -88,6 +81,7 @@ impl<E: Delivered> Subscribe<E> {
             filter: None,
             group: None,
             start: Start::Now,
+            joins_later: false,
             budget: u64::MAX,
             name: None,
             site,
@@ -160,289 +154,14 @@ impl<E: Delivered> Subscribe<E> {
         self
     }
 
-    /// Runs the handler in the publisher's thread: it has returned when `publish` returns.
+    /// Does not wait for engines that carry topics of the pattern: the subscription is made at once, and
+    /// [`Subscription::joined`](super::Subscription::joined) waits until they have confirmed it.
     ///
-    /// # Errors
-    ///
-    /// [`SubscribeError`] if the pattern or an option is invalid, or the bus is shut down. No
-    /// subscription is made then.
-    pub fn handle_inline<F, R>(self, handler: F) -> Result<Subscription, SubscribeError>
-    where
-        F: Fn(&E) -> R + Send + Sync + 'static,
-        R: HandlerResult,
-    {
-        self.inline(move |_, event| handler(event).into_result())
-    }
-
-    /// Like [`handle_inline`](Self::handle_inline), and tells the handler of its delivery.
-    ///
-    /// # Errors
-    ///
-    /// As there.
-    pub fn handle_inline_with<F, R>(self, handler: F) -> Result<Subscription, SubscribeError>
-    where
-        F: Fn(&E, &Delivery) -> R + Send + Sync + 'static,
-        R: HandlerResult,
-    {
-        self.inline(move |slot, event| handler(event, &Delivery::new(slot, event.parts().0)).into_result())
-    }
-
-    fn inline<F>(self, call: F) -> Result<Subscription, SubscribeError>
-    where
-        F: Fn(&Arc<Slot>, &E) -> Result<(), HandlerError> + Send + Sync + 'static,
-    {
-        self.finish(
-            SubscriptionKind::Inline,
-            |_, _, _| (Sink::Inline(Arc::new(InlineBody::new(call))), None),
-            None,
-        )
-        .map(|(hub, slot)| Subscription::new(hub, slot))
-    }
-
-    /// Runs the handler on the bus's worker pool, which is started if this is the first that needs it.
-    ///
-    /// # Errors
-    ///
-    /// As [`handle_inline`](Self::handle_inline); and [`SubscribeError::NoWorkers`] if the bus was built
-    /// with none.
-    pub fn handle<F, R>(self, handler: F) -> Result<Subscription, SubscribeError>
-    where
-        F: Fn(&E) -> R + Send + Sync + 'static,
-        R: HandlerResult,
-    {
-        self.pooled(move |_, event| handler(event).into_result())
-    }
-
-    /// Like [`handle`](Self::handle), and tells the handler of its delivery.
-    ///
-    /// # Errors
-    ///
-    /// As there.
-    pub fn handle_with<F, R>(self, handler: F) -> Result<Subscription, SubscribeError>
-    where
-        F: Fn(&E, &Delivery) -> R + Send + Sync + 'static,
-        R: HandlerResult,
-    {
-        self.pooled(move |slot, event| handler(event, &Delivery::new(slot, event.parts().0)).into_result())
-    }
-
-    fn pooled<F>(mut self, call: F) -> Result<Subscription, SubscribeError>
-    where
-        F: Fn(&Arc<Slot>, &E) -> Result<(), HandlerError> + Send + Sync + 'static,
-    {
-        let call = Arc::new(call);
-        let pool = self.workers()?;
-        self.lanes(SubscriptionKind::Pooled, &Runner::Pool(pool), move |queue| {
-            Box::new(SyncBody::new(Arc::clone(&call), queue))
-        })
-    }
-
-    /// Runs an async handler: polled by the bus's worker pool, or by the application's runtime if the
-    /// bus was built [`with one`](crate::BusBuilder::spawn_with).
-    ///
-    /// # Errors
-    ///
-    /// As [`handle`](Self::handle).
-    pub fn handle_async<F, Fut>(self, handler: F) -> Result<Subscription, SubscribeError>
-    where
-        F: Fn(E) -> Fut + Send + Sync + 'static,
-        Fut: Future + Send + 'static,
-        Fut::Output: HandlerResult,
-    {
-        self.pooled_async(move |_, event| handler(event))
-    }
-
-    /// Like [`handle_async`](Self::handle_async), and tells the handler of its delivery.
-    ///
-    /// # Errors
-    ///
-    /// As there.
-    pub fn handle_async_with<F, Fut>(self, handler: F) -> Result<Subscription, SubscribeError>
-    where
-        F: Fn(E, Delivery) -> Fut + Send + Sync + 'static,
-        Fut: Future + Send + 'static,
-        Fut::Output: HandlerResult,
-    {
-        self.pooled_async(move |slot, event| {
-            let delivery = Delivery::new(slot, event.parts().0);
-            handler(event, delivery)
-        })
-    }
-
-    fn pooled_async<F, Fut>(mut self, call: F) -> Result<Subscription, SubscribeError>
-    where
-        F: Fn(&Arc<Slot>, E) -> Fut + Send + Sync + 'static,
-        Fut: Future + Send + 'static,
-        Fut::Output: HandlerResult,
-    {
-        let call = Arc::new(call);
-        let runner = match &self.realm.hub.options.spawn {
-            Some(spawn) => Runner::Spawn(Arc::clone(spawn)),
-            None => Runner::Pool(self.workers()?),
-        };
-        self.lanes(SubscriptionKind::Async, &runner, move |queue| {
-            Box::new(AsyncBody::new(Arc::clone(&call), queue))
-        })
-    }
-
-    /// Hands out a receiver to pull the events from.
-    ///
-    /// # Errors
-    ///
-    /// As [`handle_inline`](Self::handle_inline).
-    pub fn receiver(self) -> Result<Receiver<E>, SubscribeError> {
-        let (doorbell, queue) = (Doorbell::default(), self.queue());
-        let (bell, inlet) = (doorbell.clone(), Arc::clone(&queue));
-        let sink = |_: &_, _: &_, _| (Sink::Queue(inlet), Some(Box::new(bell) as Box<dyn Consumer>));
-        let (hub, slot) = self.finish(SubscriptionKind::Receiver, sink, None)?;
-        Ok(Receiver::new(Subscription::new(hub, slot), queue, doorbell))
-    }
-
-    /// The worker pool; but what is wrong with the rest is said first, and starts no thread.
-    fn workers(&mut self) -> Result<Arc<Pool>, SubscribeError> {
-        self.check()?;
-        self.realm.hub.pool()
-    }
-
-    /// Checks the patterns and the options. An error is given out once.
-    fn check(&mut self) -> Result<(), SubscribeError> {
-        match &mut self.patterns {
-            Ok(patterns) if patterns.is_empty() => return Err(SubscribeError::NoPattern),
-            Ok(_) => {}
-            invalid => return std::mem::replace(invalid, Ok(Box::default())).map(drop),
-        }
-        let (capacity, concurrency) = (self.capacity, self.concurrency);
-        if capacity == 0 {
-            return Err(SubscribeError::ZeroCapacity);
-        }
-        let limit = self.realm.hub.options.max_capacity;
-        if capacity > limit {
-            return Err(SubscribeError::CapacityTooLarge { capacity, limit });
-        }
-        if concurrency == 0 || concurrency > MAX_CONCURRENCY {
-            return Err(SubscribeError::InvalidConcurrency { concurrency, limit: MAX_CONCURRENCY });
-        }
-        if self.budget == 0 {
-            return Err(SubscribeError::TakesNothing);
-        }
-        if self.group.as_ref().is_some_and(String::is_empty) {
-            return Err(SubscribeError::EmptyGroupName);
-        }
-        if self.realm.hub.is_closed() {
-            return Err(SubscribeError::ShutDown);
-        }
-        Ok(())
-    }
-
-    fn lanes(
-        self,
-        kind: SubscriptionKind,
-        runner: &Runner,
-        body: impl Fn(Arc<Ring<E>>) -> Box<dyn Body>,
-    ) -> Result<Subscription, SubscribeError> {
-        let mut tasks = Vec::new();
-        let queue = self.queue();
-        let (hub, slot) = self.finish(
-            kind,
-            |weak, spec, number| {
-                let lane = |index| {
-                    let home = number.wrapping_add(index);
-                    Lane::new(weak.clone(), body(Arc::clone(&queue)), runner.place(), home)
-                };
-                let lanes: Box<[_]> = (0..spec.concurrency).map(lane).collect();
-                tasks.extend(lanes.iter().cloned());
-                (Sink::Queue(queue), Some(Box::new(Lanes(lanes)) as Box<dyn Consumer>))
-            },
-            Some(()),
-        )?;
-        if let Runner::Spawn(spawn) = runner {
-            for lane in tasks {
-                spawn.spawn(Box::pin(LaneTask::new(lane)));
-            }
-        }
-        Ok(Subscription::new(hub, slot))
-    }
-
-    /// The queue of the subscription, which costs a few words until it is used.
-    fn queue(&self) -> Arc<Ring<E>> {
-        Arc::new(Ring::new(self.capacity))
-    }
-
-    /// Checks everything, makes the slot and enters it in the table.
-    fn finish(
-        mut self,
-        kind: SubscriptionKind,
-        sink: impl FnOnce(&std::sync::Weak<Slot>, &Spec, usize) -> (Sink, Option<Box<dyn Consumer>>),
-        lanes: Option<()>,
-    ) -> Result<(Arc<Hub>, Arc<Slot>), SubscribeError> {
-        self.check()?;
-        let Self {
-            realm,
-            patterns,
-            wants,
-            capacity,
-            mode,
-            concurrency,
-            filter,
-            group,
-            start,
-            budget,
-            name,
-            site,
-        } = self;
-        let (hub, table) = (&realm.hub, &realm.table);
-        let patterns = patterns?;
-        let group = group.map(|name| table.group(&name));
-        let filter = filter.map(|admits| Box::new(Predicate::<E, _>::new(admits)) as Box<dyn Filter>);
-        let spec = Spec {
-            patterns,
-            kind,
-            mode,
-            capacity,
-            concurrency: if lanes.is_some() { concurrency } else { 1 },
-            wants,
-            filter,
-            group,
-            budget,
-            name,
-            tenant: table.tenant().cloned(),
-            site,
-        };
-        let number = hub.next_home();
-        let slot = Slot::new(spec, realm.slot_parts(), |weak, spec| sink(weak, spec, number));
-        let refuse = |slot: &Slot, error| {
-            slot.cancel(DropReason::Shutdown);
-            Err(error)
-        };
-        // Nothing may reach it that is not wanted: what the engines cannot do is said first.
-        if let Err(error) = joining::check(hub, &slot, start) {
-            return refuse(&slot, error);
-        }
-        slot.tell_created();
-        table.insert(&slot);
-        if hub.is_closed() {
-            // The bus was closed meanwhile, and its shutdown may have missed this slot.
-            return refuse(&slot, SubscribeError::ShutDown);
-        }
-        if let Err(error) = joining::join(hub, &slot, start) {
-            return refuse(&slot, error);
-        }
-        Ok((Arc::clone(hub), slot))
-    }
-}
-
-/// Who runs the lanes.
-enum Runner {
-    Pool(Arc<Pool>),
-    Spawn(Arc<dyn Spawn>),
-}
-
-impl Runner {
-    fn place(&self) -> Place {
-        match self {
-            Self::Pool(pool) => Place::Pool(Arc::clone(pool)),
-            Self::Spawn(_) => Place::Spawned(Spawned::default()),
-        }
+    /// For async code: without, the call that makes the subscription parks the thread until then. An engine that does not let
+    /// it in, or cannot be reached, ends it.
+    pub fn join_later(mut self) -> Self {
+        self.joins_later = true;
+        self
     }
 }
 

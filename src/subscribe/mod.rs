@@ -16,6 +16,7 @@ mod delivered;
 mod handler;
 mod hub;
 mod joining;
+mod making;
 #[cfg(all(test, loom))]
 mod models;
 mod receiver;
@@ -26,5 +27,6 @@ pub use context::{Cancelled, Delivery};
 pub use delivered::Delivered;
 pub use handler::HandlerResult;
 pub(crate) use hub::{Hub, MAX_CAPACITY, Options, Realm};
+pub use joining::Joined;
 pub use receiver::{EventStream, Expect, IntoIter, Iter, Receiver, Recv, TryIter};
 pub use subscription::{CancelAndWait, Drain, DrainReport, Subscription};

@@ -9,11 +9,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::hub::Hub;
+use super::joining::{Joined, Progress};
 use crate::dispatch::{Ledger, Quiet, Slot, SubscriptionKind};
 use crate::event::{DropReason, SubscriptionId};
 use crate::pattern::TopicPattern;
 use crate::sync::clock::Deadline;
 use crate::sync::park::{Timed, Wait, block_on};
+use crate::tenant::Tenant;
 
 /// A subscription. Dropping it cancels the subscription; [`detach`](Self::detach) keeps it for as long
 /// as the bus lives.
@@ -23,12 +25,14 @@ use crate::sync::park::{Timed, Wait, block_on};
 pub struct Subscription {
     hub: Arc<Hub>,
     slot: Arc<Slot>,
+    /// What joins later; `None`: nothing is left to be waited for.
+    joining: Option<Arc<Progress>>,
     detached: bool,
 }
 
 impl Subscription {
-    pub(crate) fn new(hub: Arc<Hub>, slot: Arc<Slot>) -> Self {
-        Self { hub, slot, detached: false }
+    pub(super) fn new(hub: Arc<Hub>, slot: Arc<Slot>, joining: Option<Arc<Progress>>) -> Self {
+        Self { hub, slot, joining, detached: false }
     }
 
     pub(crate) fn slot(&self) -> &Arc<Slot> {
@@ -68,6 +72,28 @@ impl Subscription {
     #[must_use]
     pub fn call_site(&self) -> &'static Location<'static> {
         self.slot.spec.site
+    }
+
+    /// Returns whose events it gets: a [tenant's](crate::EventBus::tenant), or those of none.
+    #[must_use]
+    pub fn tenant(&self) -> Option<&Tenant> {
+        self.slot.spec.tenant.as_ref()
+    }
+
+    /// Waits until all engines whose topics it reaches have confirmed it: then nothing that is published is missed. Ready at
+    /// once unless it was to [join later](super::Subscribe::join_later).
+    ///
+    /// ```
+    /// # use trolleybus::EventBus;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # smol::block_on(async {
+    /// # let bus = EventBus::new();
+    /// let orders = bus.subscribe::<u32>("order.*").join_later().handle(|order| println!("{}", **order))?;
+    /// orders.joined().await?;
+    /// # Ok(()) }) }
+    /// ```
+    pub fn joined(&self) -> Joined {
+        Joined::new(self.joining.clone())
     }
 
     /// Reads its account.

@@ -272,7 +272,7 @@ fn v3_a_handler_that_cancels_itself_waits_for_the_other_publisher() {
     loom::model(|| {
         let (ready, told) = (Figure::default(), waker());
         let waits = Arc::new(std::sync::Mutex::new(None));
-        let cell: Arc<std::sync::OnceLock<std::sync::Weak<crate::dispatch::Slot>>> = Arc::default();
+        let cell: Arc<std::sync::OnceLock<std::sync::Weak<Slot>>> = Arc::default();
         let slot = {
             let (ready, told, cell, waits) = (ready.clone(), told.1, Arc::clone(&cell), Arc::clone(&waits));
             inline(u64::MAX, move || {
