@@ -42,18 +42,25 @@ const STRIPES: usize = if cfg!(loom) { 1 } else { 8 };
 /// The counters of one engine.
 #[derive(Debug)]
 pub(crate) struct EngineTally {
-    stripes: Box<[Line<[AtomicU64; FIGURES]>]>,
+    stripes: Box<[Line<Stripe>; STRIPES]>,
 }
+
+/// Written by the threads of its number.
+type Stripe = [AtomicU64; FIGURES];
 
 impl EngineTally {
     pub(crate) fn new() -> Self {
         let line = |_| Line(std::array::from_fn(|_| AtomicU64::new(0)));
-        Self { stripes: (0..STRIPES).map(line).collect() }
+        Self { stripes: Box::new(std::array::from_fn(line)) }
+    }
+
+    fn mine(&self) -> &Stripe {
+        &self.stripes[thread::number() % STRIPES].0
     }
 
     pub(crate) fn add(&self, figure: Figure, count: u64) {
-        // Relaxed: each is a statistic of its own; who compares them does so at rest.
-        self.stripes[thread::number() % STRIPES].0[figure.index()].fetch_add(count, Ordering::Relaxed);
+        // Relaxed, here and below: each is a statistic of its own; who compares them does so at rest.
+        self.mine()[figure.index()].fetch_add(count, Ordering::Relaxed);
     }
 
     pub(crate) fn read(&self, figure: Figure) -> u64 {
@@ -62,9 +69,10 @@ impl EngineTally {
 
     /// Counts what a pass has come to so far.
     pub(super) fn passed(&self, receipt: &Receipt) {
-        let count = |figure, count: usize| {
+        let mine = self.mine();
+        let count = |figure: Figure, count: usize| {
             if count > 0 {
-                self.add(figure, count as u64);
+                mine[figure.index()].fetch_add(count as u64, Ordering::Relaxed);
             }
         };
         count(Figure::Offered, receipt.offered());
