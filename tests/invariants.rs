@@ -3,9 +3,20 @@
 //! It fails when an invariant is missing or not in the list below, has no test and is not one that a later
 //! issue brings, waits for an issue that does not exist, or names a test that does not exist or is ignored.
 
+#[path = "support/find_test.rs"]
+mod find_test;
+#[path = "support/test_map.rs"]
+mod test_map;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
+
+use find_test::find_test;
+use test_map::{Entry, parse};
+
+/// What a table may say beside its tests.
+const KEYS: &[&str] = &["text", "open", "open_part"];
 
 /// All invariants: a letter, and how many there are of it.
 const GROUPS: [(char, u32); 12] = [
@@ -41,18 +52,11 @@ const LATER: [(&str, &str); 10] = [
 const LATER_IN_PART: [(&str, &str); 3] =
     [("O2", "Time and failure"), ("O3", "Time and failure"), ("X5", "Engines, routing, configuration")];
 
-/// One table of the map.
-#[derive(Debug, Default)]
-struct Entry {
-    texts: BTreeMap<String, String>,
-    tests: Option<Vec<String>>,
-}
-
 #[test]
 fn every_invariant_has_a_test() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let map = fs::read_to_string(root.join("tests/invariants.toml")).expect("the map is readable");
-    let problems = match parse(&map) {
+    let problems = match parse(&map, KEYS) {
         Ok(entries) => check(&entries, |file| fs::read_to_string(root.join(file)).ok()),
         Err(problem) => vec![problem],
     };
@@ -72,17 +76,16 @@ fn check(entries: &BTreeMap<String, Entry>, read: impl Fn(&str) -> Option<String
             problems.push(format!("{id} is not an invariant"));
             continue;
         }
-        let text = |name: &str| entry.texts.get(name).map_or("", String::as_str);
-        if text("text").is_empty() {
+        if entry.text("text").is_empty() {
             problems.push(format!("{id} does not say what it is"));
         }
         let later = LATER.iter().find(|(known, _)| known == id).map(|(_, issue)| *issue);
         let in_part = LATER_IN_PART.iter().find(|(known, _)| known == id).map(|(_, issue)| *issue);
-        let open = text("open");
+        let open = entry.text("open");
         if !open.is_empty() && Some(open) != later.or(in_part) {
             problems.push(format!("{id} cannot be left open to `{open}`"));
         }
-        if !open.is_empty() && in_part.is_some() && text("open_part").is_empty() {
+        if !open.is_empty() && in_part.is_some() && entry.text("open_part").is_empty() {
             problems.push(format!("{id} does not say which part is open"));
         }
         let tests = entry.tests.as_deref().unwrap_or_default();
@@ -96,85 +99,6 @@ fn check(entries: &BTreeMap<String, Entry>, read: impl Fn(&str) -> Option<String
         }
     }
     problems
-}
-
-/// Looks for the test `path/of/file.rs::function`.
-fn find_test(test: &str, read: &impl Fn(&str) -> Option<String>) -> Result<(), &'static str> {
-    let (file, function) = test.split_once(".rs::").ok_or("not of the form file.rs::function")?;
-    let source = read(&format!("{file}.rs")).ok_or("no such file")?;
-    let lines: Vec<&str> = source.lines().map(str::trim).collect();
-    let start = lines.iter().position(|line| names_function(line, function)).ok_or("no such function")?;
-    // Its attributes and comments stand directly above it.
-    let attributes: Vec<&str> = lines[..start]
-        .iter()
-        .rev()
-        .take_while(|line| line.starts_with("#[") || line.starts_with("//"))
-        .filter(|line| line.starts_with("#["))
-        .copied()
-        .collect();
-    if attributes.iter().any(|line| line.starts_with("#[ignore")) {
-        return Err("it is ignored");
-    }
-    let is_test = |line: &&str| line.starts_with("#[test]") || line.starts_with("#[tokio::test");
-    if attributes.iter().any(is_test) { Ok(()) } else { Err("it is not a test") }
-}
-
-fn names_function(line: &str, function: &str) -> bool {
-    let line = line.strip_prefix("pub ").unwrap_or(line);
-    let line = line.strip_prefix("async ").unwrap_or(line);
-    let rest = line.strip_prefix("fn ").and_then(|rest| rest.strip_prefix(function));
-    rest.is_some_and(|rest| rest.trim_start().starts_with(['(', '<']))
-}
-
-/// Reads the part of TOML that the map uses: tables, strings without escapes, lists of such strings.
-fn parse(map: &str) -> Result<BTreeMap<String, Entry>, String> {
-    let mut entries: BTreeMap<String, Entry> = BTreeMap::new();
-    let mut id = None;
-    let mut lines = map.lines().map(str::trim).enumerate();
-    while let Some((number, line)) = lines.next() {
-        let wrong = |what: &str| format!("line {}: {what}: {line}", number + 1);
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            if entries.insert(name.to_owned(), Entry::default()).is_some() {
-                return Err(wrong("a second table of that name"));
-            }
-            id = Some(name.to_owned());
-            continue;
-        }
-        let (key, value) = line.split_once(" = ").ok_or_else(|| wrong("neither a table nor a key"))?;
-        let entry = id.as_ref().and_then(|id| entries.get_mut(id)).ok_or_else(|| wrong("outside a table"))?;
-        let twice = match key {
-            "text" | "open" | "open_part" => {
-                let value = string(value).ok_or_else(|| wrong("not a string"))?;
-                entry.texts.insert(key.to_owned(), value).is_some()
-            }
-            "tests" => {
-                let mut list = value.to_owned();
-                while !list.ends_with(']') {
-                    let (_, more) = lines.next().ok_or_else(|| wrong("the list has no end"))?;
-                    if !more.starts_with('#') {
-                        list.push_str(more);
-                    }
-                }
-                let inner = list.trim_start_matches('[').trim_end_matches(']');
-                let items = inner.split(',').map(str::trim).filter(|item| !item.is_empty());
-                let tests: Option<Vec<String>> = items.map(string).collect();
-                entry.tests.replace(tests.ok_or_else(|| wrong("not a list of strings"))?).is_some()
-            }
-            _ => return Err(wrong("unknown key")),
-        };
-        if twice {
-            return Err(wrong("the key stands twice"));
-        }
-    }
-    Ok(entries)
-}
-
-fn string(value: &str) -> Option<String> {
-    let inner = value.strip_prefix('"')?.strip_suffix('"')?;
-    (!inner.contains(['"', '\\'])).then(|| inner.to_owned())
 }
 
 /// A map in which everything is right, with `tests` as the tests of C1.
@@ -200,7 +124,7 @@ fn map_with(tests: &str) -> String {
 fn verdict(map: &str) -> Vec<String> {
     let source = "#[test]\n/// A comment.\nfn good() {}\nfn helper() {}\n#[test]\n#[ignore = \"slow\"]\nfn idle() {}\n\
         // fn gone() {}\n";
-    match parse(map) {
+    match parse(map, KEYS) {
         Ok(entries) => check(&entries, |file| (file == "a.rs").then(|| source.to_owned())),
         Err(problem) => vec![problem],
     }

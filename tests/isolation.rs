@@ -3,54 +3,18 @@
 
 #[path = "support/eventually.rs"]
 mod eventually;
+#[path = "support/gate.rs"]
+mod gate;
 mod support;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use eventually::eventually;
+use gate::gate;
 use support::{PATIENCE, watchdog};
 use trolleybus::{DeliveryMode, EventBus, Subscription};
-
-/// Holds threads up until it is opened; opens by itself when a test fails, so that threads can end.
-#[derive(Default)]
-struct Gate {
-    open: Mutex<bool>,
-    opened: Condvar,
-    inside: AtomicUsize,
-}
-
-impl Gate {
-    fn pass(&self) {
-        self.inside.fetch_add(1, Ordering::AcqRel);
-        let open = self.open.lock().expect("lock");
-        drop(self.opened.wait_while(open, |open| !*open).expect("lock"));
-    }
-
-    fn open(&self) {
-        *self.open.lock().expect("lock") = true;
-        self.opened.notify_all();
-    }
-
-    fn inside(&self) -> usize {
-        self.inside.load(Ordering::Acquire)
-    }
-}
-
-/// Opens a gate at the end of a test, whatever the end is.
-struct Opens(Arc<Gate>);
-
-impl Drop for Opens {
-    fn drop(&mut self) {
-        self.0.open();
-    }
-}
-
-fn gate() -> (Arc<Gate>, Opens) {
-    let gate = Arc::<Gate>::default();
-    (Arc::clone(&gate), Opens(gate))
-}
 
 fn delivered(subscription: &Subscription) -> u64 {
     subscription.stats().delivered

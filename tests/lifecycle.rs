@@ -2,42 +2,22 @@
 
 #[path = "support/eventually.rs"]
 mod eventually;
+#[path = "support/gate.rs"]
+mod gate;
+#[path = "support/heard.rs"]
+mod heard;
 mod support;
 
 use std::num::NonZeroU32;
-use std::sync::{Arc, Condvar, Mutex, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use eventually::eventually;
+use gate::gate;
+use heard::{PREFIX, all, heard, names};
 use support::{PATIENCE, watchdog};
 use trolleybus::lifecycle::{LifecycleEvent, LifecycleValue};
-use trolleybus::{BusBuilder, EventBus, HandlerError};
-
-const PREFIX: &str = "com.modular.eventbus.";
-
-/// A bus, and what it tells.
-fn heard(builder: BusBuilder) -> (BusBuilder, mpsc::Receiver<LifecycleEvent>) {
-    let (told, heard) = mpsc::channel();
-    (builder.on_lifecycle(move |event| drop(told.send(event.clone()))), heard)
-}
-
-/// All that was told, without the prefix of the types, once the bus has ended.
-fn all(bus: &EventBus, heard: &mpsc::Receiver<LifecycleEvent>) -> Vec<LifecycleEvent> {
-    assert!(bus.shutdown(PATIENCE).wait().complete);
-    let mut events = Vec::new();
-    loop {
-        let event = heard.recv_timeout(PATIENCE).expect("the end is told");
-        let is_last = event.event_type() == format!("{PREFIX}bus.stopped");
-        events.push(event);
-        if is_last {
-            return events;
-        }
-    }
-}
-
-fn names(events: &[LifecycleEvent]) -> Vec<&str> {
-    events.iter().map(|event| event.event_type().strip_prefix(PREFIX).unwrap_or(event.event_type())).collect()
-}
+use trolleybus::{EventBus, HandlerError};
 
 #[test]
 fn a_life_is_told_in_its_order() {
@@ -153,28 +133,12 @@ fn topics_come_with_the_first_subscription_and_go_with_the_last() {
     assert_eq!((told, there.len()), (16, 0));
 }
 
-/// Holds a listener back.
-#[derive(Clone, Default)]
-struct Hold(Arc<(Mutex<bool>, Condvar)>);
-
-impl Hold {
-    fn wait(&self) {
-        let (open, changed) = &*self.0;
-        drop(changed.wait_while(open.lock().expect("lock"), |open| !*open).expect("lock"));
-    }
-
-    fn open(&self) {
-        *self.0.0.lock().expect("lock") = true;
-        self.0.1.notify_all();
-    }
-}
-
 #[test]
 fn x2_a_listener_that_hangs_holds_nobody_up_and_what_it_misses_is_counted() {
     let _watchdog = watchdog("hanging listener");
-    let hold = Hold::default();
-    let hangs = hold.clone();
-    let bus = EventBus::builder().on_lifecycle(move |_| hangs.wait()).build().expect("built");
+    let (gate, opens) = gate();
+    let hangs = Arc::clone(&gate);
+    let bus = EventBus::builder().on_lifecycle(move |_| hangs.pass()).build().expect("built");
     let inline = bus.subscribe::<u32>("a").handle_inline(|_| ()).expect("subscribe");
     let pooled = bus.subscribe::<u32>("a").capacity(1 << 16).handle(|_| ()).expect("subscribe");
     for number in 0..10_000_u32 {
@@ -185,7 +149,8 @@ fn x2_a_listener_that_hangs_holds_nobody_up_and_what_it_misses_is_counted() {
     assert!(bus.stats().lifecycle_dropped > 10_000, "{}", bus.stats().lifecycle_dropped);
     let report = bus.shutdown(Duration::from_secs(5)).wait();
     assert!(report.complete);
-    hold.open();
+    eventually("it hangs in the first of them", || gate.inside() == 1);
+    drop(opens);
 }
 
 #[test]
