@@ -109,7 +109,9 @@ impl Engines {
     pub(crate) fn close(&self, moment: Duration) -> usize {
         self.transports().for_each(|transport| transport.close());
         let deadline = Deadline::after(moment);
-        self.transports().filter(|transport| !transport.join_thread(deadline)).count()
+        let running = self.transports().filter(|transport| !transport.join_thread(deadline)).count();
+        self.transports().for_each(|transport| transport.stopped());
+        running
     }
 
     /// Ends all engines without waiting for anything but their threads, and for those a moment.

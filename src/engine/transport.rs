@@ -57,6 +57,16 @@ pub(crate) struct Published {
     pub(crate) unknown: AtomicU64,
 }
 
+/// A publish that is under way, and where it counts when it is dropped.
+struct CountedAtTheEnd<'a>(&'a AtomicU64);
+
+impl Drop for CountedAtTheEnd<'_> {
+    fn drop(&mut self) {
+        // Relaxed: a statistic.
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 impl Transport {
     pub(super) fn new(
         name: Arc<str>,
@@ -159,14 +169,14 @@ impl Transport {
     pub(crate) fn carry(self: &Arc<Self>, envelope: Envelope) -> EngineCall<Position> {
         self.call("the publish", self.deadline(), |this| {
             Box::pin(async move {
+                // A panic, the deadline, or a caller that has lost interest ends it here: then nobody knows.
+                let mut end = CountedAtTheEnd(&this.published.unknown);
                 let result = this.engine.publish(&envelope).await;
-                let count = match &result {
-                    Ok(_) => &this.published.accepted,
-                    Err(error) if error.is_unknown() => &this.published.unknown,
-                    Err(_) => &this.published.refused,
-                };
-                // Relaxed: a statistic.
-                count.fetch_add(1, Ordering::Relaxed);
+                match &result {
+                    Ok(_) => end.0 = &this.published.accepted,
+                    Err(error) if error.is_unknown() => {}
+                    Err(_) => end.0 = &this.published.refused,
+                }
                 result
             })
         })
@@ -272,6 +282,11 @@ impl Transport {
     /// Takes no arrivals any more, and lets the thread end when it has nothing to do.
     pub(crate) fn close(&self) {
         self.intake.close();
+    }
+
+    /// Says that it has come to its end on this bus, whether it stopped in order or not.
+    pub(super) fn stopped(&self) {
+        self.intake.set_state(EngineState::Stopped);
     }
 
     /// Ends the engine without waiting: for a bus that is dropped.

@@ -73,6 +73,8 @@ fn an_engine_that_does_not_take_an_event_gives_it_back_and_says_whether_it_is_lo
             assert_eq!(error.into_payload(), [1, 2]);
         }
     }
+    let stats = bus.stats().engines[1].transport.clone().expect("a transport");
+    assert_eq!((stats.published, stats.refused, stats.unknown), (0, 2, 6));
     // The others are not touched.
     assert!(bus.publish("near", 1_u32).is_ok());
 }

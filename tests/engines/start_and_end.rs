@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use trolleybus::engine::EngineErrorKind;
+use trolleybus::engine::{EngineErrorKind, EngineState};
 use trolleybus::{BuildError, EventBus, PublishRefusal, StartError, SubscribeError};
 
 use crate::faulty_engine::{Call, Does, Plan, Remote};
@@ -85,6 +85,7 @@ fn an_engine_whose_shutdown_never_ends_does_not_hold_the_bus() {
     assert_eq!(report.engines.len(), 1, "{report:?}");
     assert_eq!(report.engines[0].error.kind(), EngineErrorKind::Timeout);
     assert_eq!(report.threads_running, 0);
+    assert_eq!(bus.stats().engines[1].state, EngineState::Stopped);
 }
 
 #[test]
