@@ -59,7 +59,7 @@ fn assert_told(receipt: &Receipt) {
 }
 
 #[test]
-fn l3_a_publisher_that_waits_for_a_cancelled_subscription_returns() {
+fn l3_d_mem_5_a_publisher_that_waits_for_a_cancelled_subscription_returns() {
     let _guard = watchdog("l3 cancelled");
     let mut rng = Rng::new(seed());
     for round in 0..300 {
@@ -148,7 +148,7 @@ fn l3_a_publisher_returns_when_the_runtime_of_the_handlers_is_gone() {
 }
 
 #[test]
-fn l4_block_mode_with_room_for_one_never_drops() {
+fn l4_d_mem_4_block_mode_with_room_for_one_never_drops() {
     const EVENTS: u64 = 400;
     const PUBLISHERS: u64 = 3;
     let _guard = watchdog("l4");

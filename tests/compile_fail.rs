@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 #[test]
-fn x1_sharing_mistakes_do_not_compile_and_their_twins_do() {
+fn x1_d_all_9_sharing_mistakes_do_not_compile_and_their_twins_do() {
     let cases = trybuild::TestCases::new();
     cases.compile_fail("tests/compile_fail/*.rs");
     cases.pass("tests/compile_pass/*.rs");

@@ -8,6 +8,10 @@ mod arrivals;
 mod eventually;
 #[path = "support/faulty_engine.rs"]
 mod faulty_engine;
+#[path = "support/gate.rs"]
+mod gate;
+#[path = "support/heard.rs"]
+mod heard;
 #[path = "engines/joining.rs"]
 mod joining;
 #[cfg(feature = "prometheus")]

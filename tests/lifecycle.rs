@@ -20,7 +20,7 @@ use trolleybus::lifecycle::{LifecycleEvent, LifecycleValue};
 use trolleybus::{EventBus, HandlerError};
 
 #[test]
-fn a_life_is_told_in_its_order() {
+fn d_mod_3_d_mod_5_a_life_is_told_in_its_order() {
     let _watchdog = watchdog("order");
     let (builder, heard) = heard(EventBus::builder().workers(2));
     let bus = builder.build().expect("built");
@@ -134,7 +134,7 @@ fn topics_come_with_the_first_subscription_and_go_with_the_last() {
 }
 
 #[test]
-fn x2_a_listener_that_hangs_holds_nobody_up_and_what_it_misses_is_counted() {
+fn x2_d_mod_5_a_listener_that_hangs_holds_nobody_up_and_what_it_misses_is_counted() {
     let _watchdog = watchdog("hanging listener");
     let (gate, opens) = gate();
     let hangs = Arc::clone(&gate);
@@ -208,7 +208,7 @@ fn quarantines_and_refused_topics_are_told() {
 }
 
 #[test]
-fn nobody_listens_and_nothing_is_told() {
+fn d_mod_5_nobody_listens_and_nothing_is_told() {
     let bus = EventBus::new();
     assert!(!bus.emit(LifecycleEvent::new("com.example.deployed", "deployer")));
     assert_eq!(bus.stats().lifecycle_dropped, 0);

@@ -51,7 +51,7 @@ impl Observer for Log {
 }
 
 #[test]
-fn an_observer_hears_of_every_handlers_end_with_its_times() {
+fn d_all_8_an_observer_hears_of_every_handlers_end_with_its_times() {
     let _watchdog = watchdog("observer");
     let log = Log::default();
     let bus = EventBus::builder().workers(1).observer(log.clone()).precise_time().build().expect("build");

@@ -151,14 +151,14 @@ fn shutdown_beside_a_publisher() -> bool {
 }
 
 #[test]
-fn s1_a_publisher_that_waits_for_room_is_told() {
+fn s1_d_mem_5_a_publisher_that_waits_for_room_is_told() {
     let _watchdog = watchdog("s1 publisher");
     // Nothing tells from outside whether it waits already.
     eventually("a publisher waits when its bus is shut down", shutdown_beside_a_publisher);
 }
 
 #[test]
-fn s2_what_was_accepted_is_handled_or_counted() {
+fn s2_d_mem_3_what_was_accepted_is_handled_or_counted() {
     let _watchdog = watchdog("s2");
     for round in 0..36 {
         let kind = KINDS[round % 3];

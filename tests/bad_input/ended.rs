@@ -8,8 +8,9 @@ use crate::faces::{SECRET, check_refusal, every_face, now, refused};
 use crate::support::watchdog;
 
 #[test]
-fn a_bus_that_was_shut_down_gives_every_payload_back_and_makes_no_subscription() {
-    let _watchdog = watchdog("a_bus_that_was_shut_down_gives_every_payload_back_and_makes_no_subscription");
+fn d_all_12_a_bus_that_was_shut_down_gives_every_payload_back_and_makes_no_subscription() {
+    let _watchdog =
+        watchdog("d_all_12_a_bus_that_was_shut_down_gives_every_payload_back_and_makes_no_subscription");
     let bus = EventBus::new();
     let publisher = bus.publisher::<String>("a").expect("a topic");
     let kept = bus.subscribe_any("a").handle(|_| ()).expect("subscribe");

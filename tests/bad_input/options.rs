@@ -67,7 +67,7 @@ fn z1_a_queue_of_one_event_holds_one_in_every_mode() {
 }
 
 #[test]
-fn options_of_a_bus_out_of_their_range_are_refused() {
+fn d_mem_8_options_of_a_bus_out_of_their_range_are_refused() {
     let builder = EventBus::builder;
     for workers in [1025, usize::MAX] {
         let error = builder().workers(workers).build().expect_err("too many workers");

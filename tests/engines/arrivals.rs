@@ -10,7 +10,8 @@ use trolleybus::{DeliveryMode, DropReason, EventBus, HandlerError, Observer, Sta
 
 use crate::eventually::eventually;
 use crate::faulty_engine::{Call, Does, Plan, Remote, block_on};
-use crate::support::watchdog;
+use crate::gate::gate;
+use crate::support::{PATIENCE, watchdog};
 
 fn bus_of(remote: &Remote) -> EventBus {
     EventBus::builder()
@@ -39,7 +40,7 @@ impl<'de> Deserialize<'de> for Costly {
 }
 
 #[test]
-fn a_payload_is_decoded_once_per_type_whatever_the_number_of_subscribers() {
+fn d_all_9_a_payload_is_decoded_once_per_type_whatever_the_number_of_subscribers() {
     let _watchdog = watchdog("decoded once");
     let remote = Remote::default();
     let bus = bus_of(&remote);
@@ -155,7 +156,7 @@ fn the_outcome_says_who_failed_dropped_or_could_not_decode() {
 }
 
 #[test]
-fn arrivals_in_flight_are_bounded_until_the_last_subscription_is_done() {
+fn d_all_10_arrivals_in_flight_are_bounded_until_the_last_subscription_is_done() {
     let _watchdog = watchdog("back-pressure");
     let remote = Remote::default();
     let bus = EventBus::builder()
@@ -207,7 +208,7 @@ fn a_full_queue_of_mode_block_holds_the_engine_and_loses_nothing() {
 }
 
 #[test]
-fn a_subscription_that_ends_leaves_its_engines_and_hears_no_more() {
+fn d_all_5_a_subscription_that_ends_leaves_its_engines_and_hears_no_more() {
     let _watchdog = watchdog("leave");
     let remote = Remote::default();
     let bus = bus_of(&remote);
@@ -230,6 +231,7 @@ fn a_subscription_that_ends_leaves_its_engines_and_hears_no_more() {
     eventually("the engine was told", || remote.calls().contains(&Call::Unsubscribe(id)));
     assert_eq!(heard.load(Ordering::Relaxed), 1);
     assert_eq!(bus.subscriber_count("far.a").expect("a topic"), 0);
+    assert!(bus.topics().is_empty());
 }
 
 /// A member of another process may get it: to acknowledge it would lose it.
@@ -335,26 +337,33 @@ fn states_and_rejects_are_told() {
 }
 
 #[test]
-fn a_shutdown_lets_what_has_arrived_be_handled() {
+fn d_all_10_a_shutdown_lets_what_has_arrived_be_handled() {
     let _watchdog = watchdog("drain");
     let remote = Remote::default();
     let bus = bus_of(&remote);
     let heard = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&heard);
-    let _subscription = bus
+    let (gate, opens) = gate();
+    let held = Arc::clone(&gate);
+    let subscription = bus
         .subscribe::<u32>("far.*")
         .handle(move |_| {
+            held.pass();
             count.fetch_add(1, Ordering::Relaxed);
         })
         .expect("subscribe");
     let handovers: Vec<_> =
         (0..100).map(|number| remote.arrive(envelope("far.a", number), Scope::Everyone)).collect();
-    for handover in handovers {
-        drop(block_on(handover));
-    }
-    let report = bus.shutdown(Duration::from_secs(10)).wait();
+    eventually("all are queued behind the first", || subscription.stats().offered == 100);
+    let shutdown = bus.shutdown(PATIENCE);
+    assert_eq!((gate.inside(), heard.load(Ordering::Relaxed)), (1, 0));
+    drop(opens);
+    let report = shutdown.wait();
     assert!(report.complete, "{report:?}");
     assert_eq!(heard.load(Ordering::Relaxed), 100);
+    for handover in handovers {
+        assert_eq!(block_on(handover).expect("offered").done, 1);
+    }
     let late = block_on(
         remote.ingress().deliver(trolleybus::engine::Arrival::new(envelope("far.a", 1), Scope::Everyone)),
     );

@@ -149,7 +149,7 @@ fn a_payload_that_cannot_be_encoded_comes_back() {
 }
 
 #[test]
-fn an_event_keeps_its_id_key_metadata_and_time_on_the_way() {
+fn d_mod_2_an_event_keeps_its_id_key_metadata_and_time_on_the_way() {
     let _watchdog = watchdog("envelope");
     let remote = Remote::default();
     let seen = Arc::new(AtomicU32::new(0));

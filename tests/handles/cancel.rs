@@ -132,7 +132,7 @@ fn v3_no_handler_runs_after_cancel_and_wait() {
 }
 
 #[test]
-fn v4_cancel_is_idempotent_and_concurrent_and_leaves_no_trace() {
+fn v4_d_all_5_cancel_is_idempotent_and_concurrent_and_leaves_no_trace() {
     let _watchdog = watchdog("v4");
     let bus = bus(2);
     for round in 0..150 {

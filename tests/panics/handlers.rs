@@ -13,7 +13,7 @@ use crate::wanted::{bus, quietly, still_works};
 use crate::yield_once::YieldOnce;
 
 #[test]
-fn p1_a_panic_is_counted_and_harms_nobody_else() {
+fn p1_d_all_7_a_panic_is_counted_and_harms_nobody_else() {
     let _watchdog = watchdog("p1");
     for kind in KINDS {
         let bus = bus(1);
@@ -42,7 +42,7 @@ fn p1_a_panic_is_counted_and_harms_nobody_else() {
 }
 
 #[test]
-fn p1_ten_thousand_panics_leave_the_pool_whole() {
+fn p1_d_all_7_ten_thousand_panics_leave_the_pool_whole() {
     let _watchdog = watchdog("p1 pool");
     quietly();
     let bus = EventBus::builder().workers(3).thread_name("ten-thousand").build().expect("build");

@@ -12,7 +12,7 @@ use crate::kinds::Kind;
 use crate::support::{PATIENCE, watchdog};
 
 #[test]
-fn r2_publishing_into_ones_own_full_queue_is_refused_and_counted() {
+fn r2_d_mem_5_publishing_into_ones_own_full_queue_is_refused_and_counted() {
     let _watchdog = watchdog("r2 self");
     for mode in [DeliveryMode::Block, DeliveryMode::Timeout(PATIENCE)] {
         for awaited in [false, true] {
