@@ -12,6 +12,9 @@ mod fake;
 #[path = "conformance/local.rs"]
 mod local;
 
+#[path = "support/quiet_engine.rs"]
+mod quiet_engine;
+
 #[cfg(feature = "cloudevents")]
 #[path = "support/eventually.rs"]
 mod eventually;

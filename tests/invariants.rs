@@ -9,11 +9,9 @@ mod find_test;
 mod test_map;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::Path;
 
 use find_test::find_test;
-use test_map::{Entry, parse};
+use test_map::{Entry, Read, assert_right, parse};
 
 /// What a table may say beside its tests.
 const KEYS: &[&str] = &["text", "open", "open_part"];
@@ -54,17 +52,11 @@ const LATER_IN_PART: [(&str, &str); 3] =
 
 #[test]
 fn every_invariant_has_a_test() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let map = fs::read_to_string(root.join("tests/invariants.toml")).expect("the map is readable");
-    let problems = match parse(&map, KEYS) {
-        Ok(entries) => check(&entries, |file| fs::read_to_string(root.join(file)).ok()),
-        Err(problem) => vec![problem],
-    };
-    assert!(problems.is_empty(), "tests/invariants.toml:\n  {}", problems.join("\n  "));
+    assert_right("tests/invariants.toml", KEYS, check);
 }
 
 /// Lists what is wrong with the map; `read` gives the text of a source file.
-fn check(entries: &BTreeMap<String, Entry>, read: impl Fn(&str) -> Option<String>) -> Vec<String> {
+fn check(entries: &BTreeMap<String, Entry>, read: Read<'_>) -> Vec<String> {
     let known: BTreeSet<String> =
         GROUPS.iter().flat_map(|&(group, count)| (1..=count).map(move |n| format!("{group}{n}"))).collect();
     let mut problems = Vec::new();
@@ -93,7 +85,7 @@ fn check(entries: &BTreeMap<String, Entry>, read: impl Fn(&str) -> Option<String
             problems.push(format!("{id} has no test"));
         }
         for test in tests {
-            if let Err(problem) = find_test(test, &read) {
+            if let Err(problem) = find_test(test, read) {
                 problems.push(format!("{id} names `{test}`: {problem}"));
             }
         }
@@ -125,7 +117,7 @@ fn verdict(map: &str) -> Vec<String> {
     let source = "#[test]\n/// A comment.\nfn good() {}\nfn helper() {}\n#[test]\n#[ignore = \"slow\"]\nfn idle() {}\n\
         // fn gone() {}\n";
     match parse(map, KEYS) {
-        Ok(entries) => check(&entries, |file| (file == "a.rs").then(|| source.to_owned())),
+        Ok(entries) => check(&entries, &|file| (file == "a.rs").then(|| source.to_owned())),
         Err(problem) => vec![problem],
     }
 }

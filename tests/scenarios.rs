@@ -21,6 +21,8 @@ mod gate;
 mod heard;
 #[path = "scenarios/observation.rs"]
 mod observation;
+#[path = "support/quiet_engine.rs"]
+mod quiet_engine;
 mod support;
 #[path = "scenarios/test_engine.rs"]
 mod test_engine;

@@ -2,9 +2,9 @@
 
 use trolleybus::conformance::{self, Features, Subject};
 use trolleybus::engine::Engine;
-use trolleybus::engine::custom::{CustomEngine, CustomSettings};
 use trolleybus::{BusBuilder, EventBus, StartError};
 
+use super::quiet_engine::quiet_engine;
 use super::support::watchdog;
 
 /// The bus itself.
@@ -38,16 +38,12 @@ struct Custom;
 
 impl Subject for Custom {
     fn connect(&self, builder: BusBuilder) -> Result<EventBus, StartError> {
-        builder.engine("custom", custom()).default_engine("custom").start().wait()
+        builder.engine("custom", quiet_engine()).default_engine("custom").start().wait()
     }
 
     fn features(&self) -> Features {
-        Features::of(custom().capabilities()).drains()
+        Features::of(quiet_engine().capabilities()).drains()
     }
-}
-
-fn custom() -> CustomEngine {
-    CustomEngine::new(CustomSettings::default().log(|_| ())).expect("the settings are in range")
 }
 
 #[test]

@@ -13,7 +13,7 @@ fn count(remote: &Remote, call: &Call) -> usize {
 }
 
 #[test]
-fn m5_an_engine_that_does_not_start_stops_those_that_did() {
+fn m5_d_rtr_3_an_engine_that_does_not_start_stops_those_that_did() {
     let _watchdog = watchdog("all or none");
     for (does, kind) in [
         (Does::Fails, EngineErrorKind::Rejected),
@@ -56,7 +56,7 @@ fn d_rtr_3_a_start_that_nobody_waits_for_leaves_nothing_behind() {
 }
 
 #[test]
-fn m5_a_shutdown_tells_what_every_engine_said() {
+fn m5_d_rtr_3_a_shutdown_tells_what_every_engine_said() {
     let _watchdog = watchdog("all errors");
     let plan = |shutdown| Remote::new(Plan { shutdown, ..Plan::default() });
     let (fails, panics, well) = (plan(Does::Fails), plan(Does::Panics), plan(Does::Well));

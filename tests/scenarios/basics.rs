@@ -7,7 +7,7 @@ use std::time::Duration;
 use trolleybus::engine::EngineState;
 use trolleybus::{
     Config, DeliveryMode, Event, EventBus, Format, HandledDelivery, HandlerError, Observer, SubscriptionId,
-    SubscriptionKind,
+    SubscriptionKind, TopicPattern,
 };
 
 use crate::eventually::eventually;
@@ -16,9 +16,12 @@ use crate::started;
 use crate::support::{PATIENCE, watchdog};
 use crate::threads::threads_named;
 
+/// What a handler has got.
+type Got = Arc<Mutex<Vec<String>>>;
+
 /// What a handler has got, and a handler that notes it.
-fn noted() -> (Arc<Mutex<Vec<String>>>, impl Fn(&Event<String>) + Send + Sync + 'static) {
-    let got = Arc::new(Mutex::new(Vec::new()));
+fn noted() -> (Got, impl Fn(&Event<String>) + Send + Sync + 'static) {
+    let got = Got::default();
     let note = Arc::clone(&got);
     (got, move |event: &Event<String>| note.lock().expect("lock").push((**event).clone()))
 }
@@ -126,7 +129,7 @@ fn event_subscription_management() {
     let asynchronous = subscribe().handle_async(|_| async {}).expect("subscribe");
     assert!(first.id() != second.id() && second.id() != asynchronous.id());
     for subscription in [&first, &second, &asynchronous] {
-        let patterns: Vec<&str> = subscription.patterns().iter().map(|pattern| pattern.as_str()).collect();
+        let patterns: Vec<&str> = subscription.patterns().iter().map(TopicPattern::as_str).collect();
         assert_eq!(patterns, ["newsletter.sent"]);
     }
     // Who wants it asynchronous says so.

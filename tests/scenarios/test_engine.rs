@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use trolleybus::SubscriptionId;
-use trolleybus::engine::custom::{CustomEngine, CustomSettings};
+use trolleybus::engine::custom::CustomEngine;
 use trolleybus::engine::{
     BoxFuture, Capabilities, Engine, EngineError, EngineErrorKind, Envelope, Ingress, Position,
     SubscriptionSpec,
 };
+
+use crate::quiet_engine::quiet_engine;
 
 /// What the engine does when it is called.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,9 +49,7 @@ pub(crate) struct TestEngine {
 
 impl TestEngine {
     pub(crate) fn new(switch: Switch) -> Self {
-        let carrier =
-            CustomEngine::new(CustomSettings::default().log(|_| ())).expect("the defaults are fine");
-        Self { switch, carrier }
+        Self { switch, carrier: quiet_engine() }
     }
 }
 

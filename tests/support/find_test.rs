@@ -1,7 +1,7 @@
 //! Looking for tests in the source.
 
 /// Looks for the test `path/of/file.rs::function`.
-pub(crate) fn find_test(test: &str, read: &impl Fn(&str) -> Option<String>) -> Result<(), &'static str> {
+pub(crate) fn find_test(test: &str, read: &dyn Fn(&str) -> Option<String>) -> Result<(), &'static str> {
     let (file, function) = test.split_once(".rs::").ok_or("not of the form file.rs::function")?;
     let source = read(&format!("{file}.rs")).ok_or("no such file")?;
     let lines: Vec<&str> = source.lines().map(str::trim).collect();

@@ -1,6 +1,8 @@
 //! Maps from what must hold to the tests that hold it, in a part of TOML.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 
 /// One table of the map.
 #[derive(Debug, Default)]
@@ -14,6 +16,23 @@ impl Entry {
     pub(crate) fn text(&self, key: &str) -> &str {
         self.texts.get(key).map_or("", String::as_str)
     }
+}
+
+/// Gives the text of a source file.
+pub(crate) type Read<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Fails with everything that `check` finds wrong with the tables of a map of this crate; it gets what reads source files.
+pub(crate) fn assert_right(
+    map: &str,
+    keys: &[&str],
+    check: fn(&BTreeMap<String, Entry>, Read<'_>) -> Vec<String>,
+) {
+    let read = |file: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).ok();
+    let problems = match parse(&read(map).expect("the map is readable"), keys) {
+        Ok(entries) => check(&entries, &read),
+        Err(problem) => vec![problem],
+    };
+    assert!(problems.is_empty(), "{map}:\n  {}", problems.join("\n  "));
 }
 
 /// Reads the part of TOML that maps use: tables, strings without escapes under those keys, and lists of such strings under

@@ -111,3 +111,39 @@ impl MetricsHandle {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn d_cus_2_the_average_is_over_all_events_and_begins_anew_with_a_reset() {
+        let metrics = MetricsHandle::new(10);
+        assert_eq!(metrics.read().average_processing_time, Duration::ZERO);
+        for took in [10 * MS, 20 * MS, 60 * MS] {
+            metrics.processed(took);
+        }
+        let read = metrics.read();
+        assert_eq!((read.processed_events, read.average_processing_time), (3, 30 * MS));
+        metrics.reset();
+        let anew = metrics.read();
+        assert!(anew.last_reset_time >= read.last_reset_time);
+        assert_eq!((anew.processed_events, anew.average_processing_time), (0, Duration::ZERO));
+        metrics.processed(40 * MS);
+        assert_eq!(metrics.read().average_processing_time, 40 * MS);
+    }
+
+    #[test]
+    fn d_cus_2_topics_are_counted_one_by_one_up_to_a_limit() {
+        let metrics = MetricsHandle::new(2);
+        for topic in ["a", "b", "c", "a", "d"] {
+            metrics.carried(topic);
+        }
+        let read = metrics.read();
+        let per_topic = [("a".to_owned(), 2), ("b".to_owned(), 1)];
+        assert_eq!(read.events_per_topic, per_topic.into());
+        assert_eq!((read.total_events, read.events_of_other_topics), (5, 2));
+    }
+}
