@@ -5,6 +5,7 @@
 //! | `scenarios/basics.rs` | one bus: publishing, subscribing, errors, the end |
 //! | `scenarios/observation.rs` | what a bus tells of its life |
 //! | `scenarios/engines.rs` | several engines and rules, from a configuration |
+//! | `scenarios/tenants.rs` | tenants, and engines of their own |
 //! | `scenarios/test_engine.rs` | an engine that can be told to fail |
 
 #[path = "scenarios/basics.rs"]
@@ -24,6 +25,8 @@ mod observation;
 #[path = "support/quiet_engine.rs"]
 mod quiet_engine;
 mod support;
+#[path = "scenarios/tenants.rs"]
+mod tenants;
 #[path = "scenarios/test_engine.rs"]
 mod test_engine;
 #[path = "support/threads.rs"]
@@ -103,8 +106,8 @@ const SCENARIOS: &[(&str, State)] = &[
     ("Routing rule evaluation", Tested("engines", "routing_rule_evaluation")),
     ("Multi-engine error handling", Tested("engines", "multi_engine_error_handling")),
     ("Engine router topic discovery", Tested("engines", "engine_router_topic_discovery")),
-    ("Tenant-aware event routing", Open("tenants")),
-    ("Tenant-specific engine routing", Open("tenants")),
+    ("Tenant-aware event routing", Tested("tenants", "tenant_aware_event_routing")),
+    ("Tenant-specific engine routing", Tested("tenants", "tenant_specific_engine_routing")),
 ];
 
 #[test]
