@@ -62,6 +62,8 @@ pub struct TransportStats {
     pub arrivals_in_flight: usize,
     /// Subscriptions that have joined it.
     pub members: usize,
+    /// Events that it has for them and that have not arrived yet, if [the engine knows](crate::engine::Engine::lag).
+    pub lag: Option<u64>,
 }
 
 /// The accounts of all engines of a bus.
@@ -153,6 +155,7 @@ fn with_transport(mut stats: EngineStats, seat: &EngineSeat) -> EngineStats {
             rejected: transport.rejected(),
             arrivals_in_flight: transport.in_flight(),
             members: transport.members(),
+            lag: transport.lag(),
         });
     }
     stats

@@ -103,6 +103,8 @@ struct Balance {
     engine: [u64; 6],
     subscriptions: [u64; 6],
     in_flight: u64,
+    /// What the engine says has not arrived yet.
+    lag: Option<u64>,
 }
 
 impl Balance {
@@ -123,11 +125,13 @@ impl Balance {
             engine: std::array::from_fn(|at| counted[at].saturating_sub(earlier[at])),
             subscriptions: sums,
             in_flight: now.in_flight + arrivals,
+            lag: now.transport.as_ref().and_then(|transport| transport.lag),
         }
     }
 
     fn is_at_rest(&self) -> bool {
         let [offered, delivered, _, dropped, _, _] = self.engine;
-        self.in_flight == 0 && self.engine == self.subscriptions && offered == delivered + dropped
+        let arrived = self.lag.is_none_or(|lag| lag == 0);
+        arrived && self.in_flight == 0 && self.engine == self.subscriptions && offered == delivered + dropped
     }
 }

@@ -68,6 +68,12 @@ pub trait Engine: fmt::Debug + Send + Sync + 'static {
     /// Ends a subscription.
     fn unsubscribe(&self, id: SubscriptionId) -> BoxFuture<'_, Result<(), EngineError>>;
 
+    /// How many events the broker has for the subscriptions of this process that have not arrived yet, if the engine knows
+    /// without asking: it is called for each reading of the statistics, and must not wait.
+    fn lag(&self) -> Option<u64> {
+        None
+    }
+
     /// Ends the engine, in order as far as the deadline allows.
     fn shutdown(&self, deadline: Instant) -> BoxFuture<'_, Result<(), EngineError>>;
 }

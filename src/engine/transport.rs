@@ -98,6 +98,11 @@ impl Transport {
         guard_value(|| self.engine.capabilities()).unwrap_or_default()
     }
 
+    /// How many events have not arrived yet, if the engine knows.
+    pub(crate) fn lag(&self) -> Option<u64> {
+        guard_value(|| self.engine.lag()).flatten()
+    }
+
     pub(crate) fn state(&self) -> EngineState {
         self.intake.state()
     }

@@ -59,7 +59,7 @@ serialize!(EngineStats {
     transport,
 });
 
-serialize!(TransportStats { published, refused, unknown, rejected, arrivals_in_flight, members });
+serialize!(TransportStats { published, refused, unknown, rejected, arrivals_in_flight, members, lag });
 
 serialize!(Ledger {
     offered,

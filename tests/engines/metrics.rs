@@ -1,8 +1,10 @@
 //! What Prometheus sees of an engine outside of the process.
 
 use trolleybus::EventBus;
+use trolleybus::engine::custom::{CustomEngine, CustomSettings};
 use trolleybus::metrics::prometheus::{Format, PrometheusCollector};
 
+use crate::eventually::eventually;
 use crate::faulty_engine::{Does, Remote};
 use crate::support::watchdog;
 
@@ -36,4 +38,25 @@ fn an_engine_outside_of_the_process_shows_what_passes_between() {
         "engine_members{engine=\"far\"} 0",
     ];
     assert_eq!(shown, expected.map(|line| format!("modular_eventbus_{line}")));
+}
+
+#[test]
+fn what_an_engine_has_and_has_not_brought_is_its_lag() {
+    let _watchdog = watchdog("lag");
+    let engine = CustomEngine::new(CustomSettings::default()).expect("valid");
+    let builder = EventBus::builder().engine("own", engine).default_engine("own").in_flight(1);
+    let bus = builder.start().wait().expect("it starts");
+    let mut receiver = bus.subscribe::<u32>("*").receiver().expect("subscribe");
+    for number in 0..5_u32 {
+        bus.publish("n", number).expect("taken");
+    }
+    let lag = || bus.stats().engines[0].transport.as_ref().and_then(|own| own.lag);
+    let shown = || PrometheusCollector::new(&bus).encode(Format::Text);
+    // One is in flight, and with one the engine waits for room.
+    eventually("the rest waits", || lag() == Some(3));
+    assert!(shown().contains("modular_eventbus_engine_lag{engine=\"own\"} 3\n"), "{}", shown());
+    for number in 0..5 {
+        assert_eq!(*receiver.recv().expect("it arrives"), number);
+    }
+    eventually("all have arrived", || lag() == Some(0));
 }

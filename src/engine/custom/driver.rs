@@ -59,6 +59,11 @@ impl Lane {
         Ok(number)
     }
 
+    /// How many events are queued.
+    pub(super) fn queued(&self) -> usize {
+        self.lock().queue.len()
+    }
+
     /// Takes no more events.
     pub(super) fn close(&self) {
         let mut state = self.lock();

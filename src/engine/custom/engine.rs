@@ -106,6 +106,10 @@ impl Engine for CustomEngine {
         Box::pin(async { Ok(()) })
     }
 
+    fn lag(&self) -> Option<u64> {
+        Some(self.lane.queued() as u64)
+    }
+
     fn shutdown(&self, _: Instant) -> BoxFuture<'_, Result<(), EngineError>> {
         Box::pin(async move {
             // What is queued is still handed over, and its outcome awaited: the bus sees to the deadline.

@@ -129,7 +129,13 @@ impl Page<'_, '_> {
                 engines.iter().filter_map(|engine| Some((of(engine), read(engine.transport.as_ref()?))));
             self.family(name, help, &carried.collect::<Vec<_>>())?;
         }
-        Ok(())
+        let lag = |engine: &EngineStats| engine.transport.as_ref()?.lag;
+        let lags = engines.iter().filter_map(|engine| Some((of(engine), Value::Gauge(lag(engine)?))));
+        self.family(
+            "engine_lag",
+            "Events that the engine has and that have not arrived yet",
+            &lags.collect::<Vec<_>>(),
+        )
     }
 
     /// The histogram of all handlers: those of subscriptions end with them, and counters must not go back.

@@ -38,6 +38,11 @@
 //! | `_subscriptions`, `_subscriptions_paused` | gauge | | subscriptions that live; those in a pause or in quarantine |
 //! | `_subscription_queued`, `_subscription_capacity` | gauge | `subscription` | events in the queue; how many it holds |
 //! | `_subscription_oldest_age_seconds` | gauge | `subscription` | how old the oldest queued event is, 0 if there is none |
+//! | `_engine_lag` | gauge | `engine` | events that the engine has and that have not arrived yet, where it knows |
+//! | `_handling_seconds` | histogram | | how long handlers took, [if that is counted](crate::BusBuilder::time_handlers) |
+//! | `_tenants` | gauge | | tenants that the bus serves |
+//! | `_tenant_offered_total`, `_tenant_delivered_total`, `_tenant_failed_total`, `_tenant_dropped_total` | counter | `tenant` | the account of a tenant |
+//! | `_tenant_in_flight`, `_tenant_subscriptions` | gauge | `tenant` | his events that wait or are handled, and his subscriptions |
 //! | `_topics_known` | gauge | | topics that are resolved |
 //! | `_lifecycle_dropped_total` | counter | | events of the bus's life that were not told, because those who listen are too slow |
 //! | `_topics_refused_total`, `_names_refused_total` | counter | | topics that were not kept resolved, and names (of all buses) that were not kept, because a table was full |
@@ -48,7 +53,7 @@
 //! `subscription` is the name of the subscription, or `file:line` of where it was made; subscriptions that agree in it are
 //! one series, with the sum of their queues and the age of their oldest event. The oldest 100 have a series each, or
 //! [as many as you say](PrometheusCollector::subscription_labels); the others share `other`. Inline handlers have no
-//! queue and no series.
+//! queue and no series. Of tenants the first 100 have series, or [as many as you say](PrometheusCollector::tenant_labels).
 
 mod collector;
 mod families;

@@ -152,6 +152,19 @@ impl FakeBroker {
         state.wake_all();
     }
 
+    /// How many events those who read the log for a client have before them.
+    pub(super) fn lag(&self, client: u64) -> u64 {
+        let state = self.lock();
+        let of_client = |consumer: &&Consumer| consumer.members.iter().any(|(member, _)| *member == client);
+        let before = |consumer: &Consumer| {
+            let matches = |envelope: &&Envelope| {
+                consumer.patterns.iter().any(|pattern| pattern.matches(envelope.topic()))
+            };
+            consumer.again.len() + state.log[consumer.next..].iter().filter(matches).count()
+        };
+        state.consumers.iter().filter(of_client).map(before).sum::<usize>() as u64
+    }
+
     /// How many subscriptions it knows of.
     pub(crate) fn subscriptions(&self) -> usize {
         self.lock().consumers.iter().map(|consumer| consumer.members.len()).sum()

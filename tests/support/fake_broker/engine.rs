@@ -111,6 +111,10 @@ impl Engine for FakeEngine {
         })
     }
 
+    fn lag(&self) -> Option<u64> {
+        Some(self.shared.broker.lag(self.shared.client()))
+    }
+
     fn shutdown(&self, _: Instant) -> BoxFuture<'_, Result<(), EngineError>> {
         Box::pin(async move {
             self.shared.stops.store(true, Ordering::Release);
