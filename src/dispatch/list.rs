@@ -98,6 +98,18 @@ pub(crate) struct SubscriberList {
     detour: Option<Box<Self>>,
 }
 
+/// What a list is made of.
+#[derive(Clone)]
+struct Parts {
+    carriage: Carriage,
+    name: SmallVec<[u8; 24]>,
+    generation: u64,
+    topic: Topic,
+    used: bool,
+    chunks: Chunks,
+    targets: Box<[Target]>,
+}
+
 impl SubscriberList {
     /// A list of plain subscriptions and groups.
     pub(super) fn of(
@@ -108,49 +120,36 @@ impl SubscriberList {
         targets: Box<[Target]>,
     ) -> Self {
         let name = SmallVec::from_slice(topic.as_str().as_bytes());
-        Self::routed_by(carriage, name, generation, topic, true, chunks, targets)
+        Self::made_of(Parts { carriage, name, generation, topic, used: true, chunks, targets })
     }
 
     /// This list with other subscribers.
     fn changed(&self, chunks: Chunks, targets: Box<[Target]>) -> Self {
-        let name = SmallVec::from_slice(&self.name);
-        // Relaxed: a hint for the sweep.
-        let used = self.used.load(Ordering::Relaxed);
-        Self::routed_by(self.carriage, name, self.generation(), self.topic.clone(), used, chunks, targets)
+        Self::made_of(Parts {
+            carriage: self.carriage,
+            name: SmallVec::from_slice(&self.name),
+            generation: self.generation(),
+            topic: self.topic.clone(),
+            // Relaxed: a hint for the sweep.
+            used: self.used.load(Ordering::Relaxed),
+            chunks,
+            targets,
+        })
     }
 
-    fn routed_by(
-        carriage: Carriage,
-        name: SmallVec<[u8; 24]>,
-        generation: u64,
-        topic: Topic,
-        used: bool,
-        chunks: Chunks,
-        targets: Box<[Target]>,
-    ) -> Self {
-        let elsewhere = carriage != Carriage::default();
-        let detour = (elsewhere && !carriage.carried).then(|| {
-            // The same with what a publish call asks for, and with the engine's number.
-            let (name, topic, chunks) = (name.clone(), topic.clone(), chunks.clone());
-            let flags = Flags::of(&chunks, &targets);
-            Box::new(Self::with(flags, carriage, name, generation, topic, used, chunks, targets.clone()))
-        });
-        let flags = if elsewhere { Flags::default() } else { Flags::of(&chunks, &targets) };
-        Self { detour, ..Self::with(flags, carriage, name, generation, topic, used, chunks, targets) }
+    fn made_of(parts: Parts) -> Self {
+        let flags = Flags::of(&parts.chunks, &parts.targets);
+        if parts.carriage == Carriage::default() {
+            return Self::with(flags, None, parts);
+        }
+        // The same with what a publish call asks for, unless the engine takes it out of the call.
+        let detour = (!parts.carriage.carried).then(|| Box::new(Self::with(flags, None, parts.clone())));
+        Self::with(Flags::default(), detour, parts)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "all fields")]
-    fn with(
-        flags: Flags,
-        carriage: Carriage,
-        name: SmallVec<[u8; 24]>,
-        generation: u64,
-        topic: Topic,
-        used: bool,
-        chunks: Chunks,
-        targets: Box<[Target]>,
-    ) -> Self {
+    fn with(flags: Flags, detour: Option<Box<Self>>, parts: Parts) -> Self {
         let Flags { queues, inline, timed, groups, inline_groups } = flags;
+        let Parts { carriage, name, generation, topic, used, chunks, targets } = parts;
         Self {
             name,
             generation: AtomicU64::new(generation),
@@ -164,7 +163,7 @@ impl SubscriberList {
             used: AtomicBool::new(used),
             chunks,
             targets,
-            detour: None,
+            detour,
         }
     }
 
