@@ -11,6 +11,8 @@
 
 #[path = "config/broken.rs"]
 mod broken;
+#[path = "support/canary.rs"]
+mod canary;
 #[path = "config/effects.rs"]
 mod effects;
 #[path = "config/engines.rs"]

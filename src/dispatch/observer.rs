@@ -313,8 +313,8 @@ impl Hooks {
     }
 
     pub(super) fn filter_panicked(&self, slot: &Slot, event: &Head, payload: Box<dyn Any + Send>) {
-        let error = HandlerError::panicked(payload);
-        self.warn(|| format!("filter of {} panicked on \"{}\": {error}", Named(slot), event.topic()));
+        let message = HandlerError::panicked(payload).panic_message();
+        self.warn(|| format!("filter of {} panicked on \"{}\": {message}", Named(slot), event.topic()));
     }
 
     /// An obligation to an event's completion was closed; its callback may have panicked.
