@@ -128,6 +128,12 @@
 //! [`Subscription::stats`] and [`EventBus::stats`] read it. `queued` and `running` come from the words by which
 //! events are handed over, so an event that got lost would stay there for ever.
 //!
+//! # Tenants
+//!
+//! [`EventBus::tenant`] returns a handle of the same bus for one tenant. What is published and subscribed by way of it is
+//! that tenant's: no pattern crosses over to another's. Routing rules can be [about tenants](Routes::route_tenants), an
+//! event carries its tenant over engines, and each tenant has an [account](BusStats::tenants).
+//!
 //! # Order
 //!
 //! Inline handlers run in the order of registration. A subscription gets the events of one publisher in the order
