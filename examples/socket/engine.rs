@@ -9,10 +9,10 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::hash::{BuildHasher, RandomState};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, JoinHandle, Thread};
+use std::task::{Context, Poll, Waker};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use trolleybus::SubscriptionId;
@@ -156,8 +156,7 @@ impl Link {
 
     /// The life of the second thread: hands over what has come, and waits for it in the end.
     fn hand_over(&self, ingress: &Ingress) {
-        let waker = Waker::from(Arc::new(Unpark(thread::current())));
-        let mut cx = Context::from_waker(&waker);
+        let mut cx = Context::from_waker(Waker::noop());
         let mut handed_over: VecDeque<Handover> = VecDeque::new();
         loop {
             let state = self.lock();
@@ -165,9 +164,8 @@ impl Link {
             let state = self.arrived.wait_while(state, idle);
             let arrival = state.unwrap_or_else(PoisonError::into_inner).arrivals.pop_front();
             let Some(envelope) = arrival else { break };
-            let Ok(handover) = block_on(&mut cx, ingress.deliver(Arrival::new(envelope, Scope::Everyone)))
-            else {
-                // The bus is gone.
+            // If not, the bus is gone.
+            let Ok(handover) = ingress.deliver(Arrival::new(envelope, Scope::Everyone)).wait() else {
                 return;
             };
             handed_over.push_back(handover);
@@ -175,9 +173,7 @@ impl Link {
                 handed_over.pop_front();
             }
         }
-        for handover in handed_over {
-            let _ = block_on(&mut cx, handover);
-        }
+        handed_over.into_iter().for_each(|handover| _ = handover.wait());
     }
 }
 
@@ -308,24 +304,4 @@ impl Drop for Waiting<'_> {
 
 fn lost(message: &str) -> EngineError {
     EngineError::new(EngineErrorKind::Connection, message)
-}
-
-/// Waits in this thread, which the context wakes.
-fn block_on<F: Future>(cx: &mut Context<'_>, future: F) -> F::Output {
-    let mut future = pin!(future);
-    loop {
-        match future.as_mut().poll(cx) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => thread::park(),
-        }
-    }
-}
-
-/// Wakes a thread.
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
 }

@@ -12,15 +12,17 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use event_listener::{Event as Listeners, EventListener, IntoNotification};
 
+use super::handover::{Handover, Share};
 use super::{EngineState, Envelope};
 use crate::dispatch::Scope;
-use crate::event::Outcome;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::clock::Deadline;
+use crate::sync::park::{Wait, block_on};
 
 /// Takes what an engine brings to the subscriptions of its bus. Given to [`Engine::start`](super::Engine::start); clones are
 /// the same ingress.
@@ -150,12 +152,11 @@ impl Intake {
         }
         let Some(arrival) = arrival.take() else { return Admission::Closed };
         inflow.in_flight += 1;
-        let place = Arc::new(Place::default());
-        let share = Share { intake: Arc::clone(self), place: Arc::clone(&place), ended: false };
+        let (share, handover) = Share::new(Arc::clone(self));
         inflow.queue.push_back(Box::new(Accepted { arrival, share }));
         drop(inflow);
         self.work.notify(1.additional());
-        Admission::Taken(Handover { place })
+        Admission::Taken(handover)
     }
 
     /// The next arrival to take past the subscriptions.
@@ -213,7 +214,8 @@ impl Intake {
         self.watch.report(message);
     }
 
-    fn give_back(&self) {
+    /// A share of the limit is free again.
+    pub(super) fn give_back(&self) {
         self.inflow.lock().in_flight -= 1;
         self.room.notify(1.additional());
     }
@@ -229,58 +231,6 @@ enum Admission {
 pub(super) struct Accepted {
     pub(super) arrival: Arrival,
     pub(super) share: Share,
-}
-
-/// A share of the limit. Ends with the outcome, or without when it is dropped.
-pub(super) struct Share {
-    intake: Arc<Intake>,
-    place: Arc<Place>,
-    ended: bool,
-}
-
-impl Share {
-    /// The last subscription is done.
-    pub(super) fn end(mut self, outcome: Outcome) {
-        self.settle(Ok(outcome));
-    }
-
-    fn settle(&mut self, result: Result<Outcome, Abandoned>) {
-        if !std::mem::replace(&mut self.ended, true) {
-            // The share first: who hears of the outcome may count on the room.
-            self.intake.give_back();
-            self.place.settle(result);
-        }
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        self.settle(Err(Abandoned));
-    }
-}
-
-/// Where the outcome of an arrival is left.
-#[derive(Debug, Default)]
-struct Place(Mutex<Left>);
-
-#[derive(Debug, Default)]
-struct Left {
-    result: Option<Result<Outcome, Abandoned>>,
-    waker: Option<Waker>,
-}
-
-impl Place {
-    fn settle(&self, result: Result<Outcome, Abandoned>) {
-        let waker = {
-            let mut left = self.0.lock();
-            left.result = Some(result);
-            left.waker.take()
-        };
-        // Outside the lock: a waker is the engine's code.
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
 }
 
 /// Hands an arrival over. See [`Ingress::deliver`].
@@ -299,27 +249,53 @@ pub struct Deliver {
     listener: Option<EventListener>,
 }
 
-impl Future for Deliver {
+impl Deliver {
+    /// Waits in this thread.
+    ///
+    /// # Errors
+    ///
+    /// As above.
+    ///
+    /// # Blocking
+    ///
+    /// Parks the thread while as many arrivals as [may be](crate::BusBuilder::in_flight) are in flight.
+    pub fn wait(mut self) -> Result<Handover, IngressClosed> {
+        block_on(&mut self)
+    }
+}
+
+impl Wait for Deliver {
     type Output = Result<Handover, IngressClosed>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
-            match this.intake.admit(&mut this.arrival) {
+            match self.intake.admit(&mut self.arrival) {
                 Admission::Taken(handover) => return Poll::Ready(Ok(handover)),
                 Admission::Closed => {
-                    return Poll::Ready(Err(IngressClosed { arrival: this.arrival.take().map(Box::new) }));
+                    return Poll::Ready(Err(IngressClosed { arrival: self.arrival.take().map(Box::new) }));
                 }
-                Admission::Full => match &mut this.listener {
+                Admission::Full => match &mut self.listener {
                     // Try, listen, try again, wait.
-                    None => this.listener = Some(this.intake.room.listen()),
+                    None => self.listener = Some(self.intake.room.listen()),
                     Some(listener) => match Pin::new(listener).poll(cx) {
-                        Poll::Ready(()) => this.listener = None,
+                        Poll::Ready(()) => self.listener = None,
                         Poll::Pending => return Poll::Pending,
                     },
                 },
             }
         }
+    }
+
+    fn deadline(&self) -> Deadline {
+        Deadline::NEVER
+    }
+}
+
+impl Future for Deliver {
+    type Output = Result<Handover, IngressClosed>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Wait::poll(&mut *self, cx)
     }
 }
 
@@ -328,37 +304,6 @@ impl fmt::Debug for Deliver {
         f.debug_struct("Deliver").field("engine", &self.intake.name).finish_non_exhaustive()
     }
 }
-
-/// An arrival that was handed over: ready when the last subscription is done with it, with what became of it.
-///
-/// An engine acknowledges the event to its broker then. To drop this ends the interest only.
-#[derive(Debug)]
-#[must_use = "an event is acknowledged when this is ready"]
-pub struct Handover {
-    place: Arc<Place>,
-}
-
-impl Future for Handover {
-    type Output = Result<Outcome, Abandoned>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut left = self.place.0.lock();
-        if let Some(result) = left.result.take() {
-            return Poll::Ready(result);
-        }
-        let old = left.waker.replace(cx.waker().clone());
-        drop(left);
-        drop(old);
-        Poll::Pending
-    }
-}
-
-/// An arrival was handed over, and no subscription was offered it, while one of another client may be: it is not to be
-/// acknowledged. The bus has ended, or the [group](crate::engine::Scope::Group) that it is for has no member here any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the event was offered to nobody: the bus has ended, or the group has no member here")]
-#[non_exhaustive]
-pub struct Abandoned;
 
 /// The bus takes no arrivals any more. Holds the one that was not taken.
 #[derive(Debug, thiserror::Error)]

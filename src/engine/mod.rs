@@ -14,7 +14,7 @@
 //! | file | idea |
 //! |---|---|
 //! | `contract.rs`, `error.rs` | [`Engine`], what it promises and what it is told; how it fails |
-//! | `ingress.rs` | [`Ingress`]: arrivals, the bound on those in flight, [`Handover`] |
+//! | `ingress.rs`, `handover.rs` | [`Ingress`]: arrivals and the bound on those in flight; [`Handover`]: their outcome |
 //! | `delivery.rs` | the thread of an engine: takes arrivals past subscriptions, and runs its errands |
 //! | `transport.rs`, `call.rs` | an engine on its bus: its calls, its state, who has joined |
 //! | `router.rs` | rules, and which engines a pattern reaches |
@@ -27,6 +27,7 @@ pub mod custom;
 mod delivery;
 mod engines;
 mod error;
+mod handover;
 mod ingress;
 #[cfg(all(test, loom))]
 mod models;
@@ -35,7 +36,8 @@ mod transport;
 
 pub use contract::{BoxFuture, Capabilities, Engine, Groups, StartKinds, SubscriptionSpec};
 pub use error::{EngineError, EngineErrorKind};
-pub use ingress::{Abandoned, Arrival, Deliver, Handover, Ingress, IngressClosed};
+pub use handover::{Abandoned, Handover};
+pub use ingress::{Arrival, Deliver, Ingress, IngressClosed};
 
 pub use crate::dispatch::{EngineState, Position, Scope};
 pub use crate::envelope::{ContentType, DecodeError, EncodeError, Encoded, Envelope};

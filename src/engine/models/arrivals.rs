@@ -8,7 +8,8 @@ use super::{deliver, hooks, intake, wait};
 use crate::dispatch::models::support::{Bell, Figure, ends, slot_in, spec};
 use crate::dispatch::{DeliveryMode, MakeTable, Roster, Slot, Tables};
 use crate::engine::delivery::{Delivery, Errands, Ground};
-use crate::engine::ingress::{Handover, Intake, Next};
+use crate::engine::handover::Handover;
+use crate::engine::ingress::{Intake, Next};
 use crate::event::{DropReason, Outcome};
 
 /// A bus with one subscription that has joined its engine, whose queue holds one event.

@@ -9,7 +9,8 @@ use loom::thread::spawn;
 use super::{deliver, hooks, intake, wait};
 use crate::dispatch::models::support::waker;
 use crate::engine::delivery::{Delivery, Errands, Ground};
-use crate::engine::ingress::{Abandoned, Handover, Intake, Next};
+use crate::engine::handover::{Abandoned, Handover};
+use crate::engine::ingress::{Intake, Next};
 use crate::event::Outcome;
 use crate::sync::park::block_on;
 
