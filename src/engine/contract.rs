@@ -24,7 +24,8 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// # What the bus promises
 ///
 /// - [`start`](Self::start) is called once, first; after an error of it, or of another engine's start,
-///   [`shutdown`](Self::shutdown) is. Nothing is called after `shutdown`, except `unsubscribe`.
+///   [`shutdown`](Self::shutdown) is. Nothing is called after `shutdown`, except `unsubscribe`; and `shutdown` again if its
+///   future was dropped before it was ready and before the deadline.
 /// - [`publish`](Self::publish), [`subscribe`](Self::subscribe) and [`unsubscribe`](Self::unsubscribe) are called from many
 ///   threads at a time; for one subscription, `unsubscribe` may come before its `subscribe` has returned, and more than once.
 /// - A future may be dropped before it is ready: because a deadline has passed, or the caller has lost interest.

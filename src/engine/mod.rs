@@ -16,7 +16,7 @@
 //! | `contract.rs`, `error.rs` | [`Engine`], what it promises and what it is told; how it fails |
 //! | `ingress.rs`, `handover.rs` | [`Ingress`]: arrivals and the bound on those in flight; [`Handover`]: their outcome |
 //! | `delivery.rs` | the thread of an engine: takes arrivals past subscriptions, and runs its errands |
-//! | `transport.rs`, `call.rs` | an engine on its bus: its calls, its state, who has joined |
+//! | `transport.rs`, `call.rs`, `stopping.rs` | an engine on its bus: its calls, its state, who has joined; its one end |
 //! | `router.rs` | rules, and which engines a pattern reaches |
 //! | `engines.rs` | all engines of a bus |
 //! | [`custom`] | an engine of one's own, to copy |
@@ -32,6 +32,7 @@ mod ingress;
 #[cfg(all(test, loom))]
 mod models;
 mod router;
+mod stopping;
 mod transport;
 
 pub use contract::{BoxFuture, Capabilities, Engine, Groups, StartKinds, SubscriptionSpec};

@@ -10,6 +10,7 @@ use event_listener::Event as Listeners;
 
 use super::delivery::{Delivery, Errands, Ground};
 use super::ingress::{Ingress, Intake, Watch};
+use super::stopping::Stopping;
 use super::{
     BoxFuture, Capabilities, Engine, EngineCall, EngineError, EngineErrorKind, EngineState, Envelope,
 };
@@ -39,6 +40,7 @@ pub(crate) struct Transport {
     thread: Mutex<Option<thread::JoinHandle<()>>>,
     /// The delivery thread has ended.
     ended: Arc<Latch>,
+    stopping: Stopping,
     published: Published,
 }
 
@@ -86,6 +88,7 @@ impl Transport {
             joining: Listeners::new(),
             thread: Mutex::new(None),
             ended: Arc::default(),
+            stopping: Stopping::default(),
             published: Published::default(),
         }
     }
@@ -273,13 +276,17 @@ impl Transport {
         self.intake.work.notify(usize::MAX);
     }
 
-    /// Ends the engine in order.
+    /// Ends the engine in order. It is told so once: who comes later waits for the same end, and hears the same of it.
     pub(crate) fn shutdown(self: &Arc<Self>, deadline: Deadline) -> EngineCall<()> {
-        self.call("its shutdown", deadline, |this| {
+        self.call("its shutdown", deadline, move |this| {
             Box::pin(async move {
+                let attempt = match this.stopping.begin(deadline).await {
+                    Ok(attempt) => attempt,
+                    Err(end) => return end,
+                };
                 let result = this.engine.shutdown(deadline.instant_or_far()).await;
                 this.intake.set_state(EngineState::Stopped);
-                result
+                attempt.end(result)
             })
         })
     }

@@ -172,3 +172,18 @@ fn names_and_rules_are_checked_before_anything_starts() {
     assert!(matches!(builder().engine("a", engine()).build(), Err(BuildError::NeedsStart)));
     assert_eq!(remote.calls(), []);
 }
+
+#[test]
+fn an_engine_is_shut_down_once_however_often_its_bus_is() {
+    let _watchdog = watchdog("shut down once");
+    for shutdown in [Does::Well, Does::Fails, Does::Hangs, Does::Panics] {
+        let remote = Remote::new(Plan { shutdown, ..Plan::default() });
+        let bus = EventBus::builder().engine("e", remote.engine()).start().wait().expect("it starts");
+        for _ in 0..3 {
+            let report = bus.shutdown(Duration::from_millis(20)).wait();
+            assert!(report.complete, "{shutdown:?}: {report:?}");
+        }
+        drop(bus);
+        assert_eq!(remote.calls(), [Call::Start, Call::Shutdown], "{shutdown:?}");
+    }
+}
