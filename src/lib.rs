@@ -166,6 +166,7 @@
 //! | `conformance` | no | the suite that every engine should pass: the module `conformance` |
 //! | `datadog` | no | the accounts for an agent of Datadog, over UDP or a Unix socket: the exporter of the module [`metrics`] |
 //! | `prometheus` | no | the accounts for Prometheus: the collector of the module [`metrics`] |
+//! | `tracing` | no | spans and events for the crate `tracing`, trace context and correlation in the metadata: the module `trace` |
 //!
 //! # Trade-offs
 //!
@@ -202,6 +203,11 @@ mod subscribe;
 mod sync;
 mod tenant;
 mod topic;
+#[cfg(feature = "tracing")]
+pub mod trace;
+#[cfg(not(feature = "tracing"))]
+#[path = "trace/off.rs"]
+mod trace;
 mod worker;
 
 pub use bus::{

@@ -18,6 +18,7 @@ use crate::sync::clock::{self, Deadline, Instant};
 use crate::sync::park::{Wait, block_on};
 use crate::tenant::Tenant;
 use crate::topic::Topic;
+use crate::trace::Sending;
 
 /// Why a publish call did not end with a pass over the subscriptions.
 pub(super) enum Detour<T> {
@@ -34,6 +35,15 @@ impl<T> From<PublishError<T>> for Detour<T> {
 }
 
 impl<T> Detour<T> {
+    /// Hands over the span of the publish call.
+    pub(super) fn sent_by(mut self, sending: Sending) -> Self {
+        match &mut self {
+            Self::Refused(error) => sending.refused(error),
+            Self::Carried(carrying) => carrying.sending = sending,
+        }
+        self
+    }
+
     /// Waits in this thread for the engine, at most until the deadline.
     #[cold]
     pub(super) fn wait(self, deadline: Deadline) -> Result<Receipt, PublishError<T>> {
@@ -122,6 +132,7 @@ pub(super) fn begin<T: Send + Sync + 'static>(
         transport: Arc::clone(transport),
         payload: Some(payload),
         told,
+        sending: Sending::default(),
     }))
 }
 
@@ -131,6 +142,8 @@ pub(super) struct Carrying<T> {
     transport: Arc<Transport>,
     payload: Option<T>,
     told: Option<Told>,
+    /// The span of the publish call.
+    sending: Sending,
 }
 
 /// Who hears of the end of a publish, and what of.
@@ -153,7 +166,11 @@ impl<T> Carrying<T> {
     fn give_up(mut self) -> PublishError<T> {
         let engine = self.transport.name.to_string();
         match self.payload.take() {
-            Some(payload) => PublishError::new(PublishRefusal::WouldWait { engine }, payload),
+            Some(payload) => {
+                let error = PublishError::new(PublishRefusal::WouldWait { engine }, payload);
+                self.sending.refused(&error);
+                error
+            }
             None => unreachable!("it is taken out when the call ends"),
         }
     }
@@ -163,6 +180,7 @@ impl<T> Wait for Carrying<T> {
     type Output = Result<Receipt, PublishError<T>>;
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let entered = self.sending.enter();
         let Poll::Ready(result) = self.call.poll(cx) else { return Poll::Pending };
         let Some(payload) = self.payload.take() else { return Poll::Pending };
         if let Some(Told { hooks, tenant, topic, began }) = self.told.take() {
@@ -174,14 +192,19 @@ impl<T> Wait for Carrying<T> {
                 Err(error) => hooks.publish_failed(tenant.as_ref(), topic.as_str(), error),
             }
         }
+        entered.leave();
+        let sending = std::mem::take(&mut self.sending);
         Poll::Ready(match result {
             Ok(position) => {
                 crate::guard::drop_guarded(payload);
-                Ok(Receipt::accepted_by(Accepted { engine: Arc::clone(&self.transport.name), position }))
+                let accepted = Accepted { engine: Arc::clone(&self.transport.name), position };
+                Ok(Receipt::accepted_by(accepted).sent_by(sending))
             }
             Err(error) => {
                 let engine = self.transport.name.to_string();
-                Err(PublishError::new(PublishRefusal::Engine { engine, error }, payload))
+                let error = PublishError::new(PublishRefusal::Engine { engine, error }, payload);
+                sending.refused(&error);
+                Err(error)
             }
         })
     }

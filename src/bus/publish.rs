@@ -102,24 +102,37 @@ fn elsewhere<T: Send + Sync + 'static>(
     patience: Patience,
 ) -> Result<Receipt, Detour<T>> {
     let (engine, began) = (list.engine(), list.is_observed().then(clock::now));
-    let manner = manner.by(realm.table.tenant());
+    let mut manner = manner.by(realm.table.tenant());
+    let hooks = &realm.hub.hooks;
+    let sending = hooks.tracing.publish(&list.topic, hooks.engine_name(engine), manner.extras.as_deref());
+    let entered = sending.enter();
     let Some(list) = list.detour() else {
-        return Err(carry::begin(realm, list, payload, manner, patience, began));
+        sending.inject(&mut manner.extras);
+        let detour = carry::begin(realm, list, payload, manner, patience, began);
+        entered.leave();
+        return Err(detour.sent_by(sending));
     };
     let receipt = if list.is_empty() && manner.extras.is_none() {
         drop_guarded(payload);
         Receipt::default()
     } else {
-        let tag = Tag::new(manner.form.kind, engine);
-        pass_as(realm, list, tag, payload, manner, patience)?
+        sending.inject(&mut manner.extras);
+        let tag = sending.mark(Tag::new(manner.form.kind, engine));
+        match pass_as(realm, list, tag, payload, manner, patience) {
+            Ok(receipt) => receipt,
+            Err(detour) => {
+                entered.leave();
+                return Err(detour.sent_by(sending));
+            }
+        }
     };
-    let hooks = &realm.hub.hooks;
     hooks.passed_on(engine, &receipt);
     if let Some(began) = began {
         let took = clock::now().saturating_duration_since(began);
         hooks.published(realm.table.tenant(), &list.topic, engine, took);
     }
-    Ok(receipt)
+    entered.leave();
+    Ok(receipt.sent_by(sending))
 }
 
 /// Makes the event, with that tag, and takes it past the subscribers.

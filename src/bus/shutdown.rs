@@ -26,6 +26,7 @@ use crate::pattern::TopicPattern;
 use crate::subscribe::{Hub, Realm};
 use crate::sync::clock::Deadline;
 use crate::sync::park::{Timed, Wait, block_on};
+use crate::trace::Tracing;
 use crate::worker::Stop;
 
 /// How long the end of the worker threads is waited for once they have been told to stop: idle ones
@@ -118,6 +119,19 @@ pub struct ShutdownReport {
     pub engines: Vec<EngineFailure>,
     /// Worker threads, and threads of engines, that were still in a handler. They end when it does.
     pub threads_running: usize,
+}
+
+impl ShutdownReport {
+    /// Tells people what was left.
+    fn tell(&self, tracing: &Tracing) {
+        for Unfinished { subscription, name, running, discarded, .. } in &self.unfinished {
+            tracing.unfinished(*subscription, name.as_deref(), *running, *discarded);
+        }
+        for EngineFailure { engine, error } in &self.engines {
+            tracing.not_stopped(engine, error);
+        }
+        tracing.shut_down(self.complete, self.discarded, self.threads_running);
+    }
 }
 
 /// Shuts a bus down. See [`EventBus::shutdown`](crate::EventBus::shutdown).
@@ -274,13 +288,15 @@ impl Draining {
         let engines_running = self.hub.engines.as_ref().map_or(0, |engines| engines.close(THREADS_END));
         let workers_running = stop_threads(&self.hub, how, Deadline::after(THREADS_END));
         tell_stopped(&self.hub);
-        ShutdownReport {
+        let report = ShutdownReport {
             complete,
             discarded: self.hub.roster.ledger().dropped.shutdown - self.discarded_before,
             unfinished,
             engines: std::mem::take(&mut self.engine_failures),
             threads_running: workers_running + engines_running,
-        }
+        };
+        report.tell(&self.hub.hooks.tracing);
+        report
     }
 }
 

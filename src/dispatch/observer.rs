@@ -20,6 +20,7 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::clock::{self, Instant};
 use crate::tenant::Tenant;
 use crate::topic::Topic;
+use crate::trace::{Handling, Tracing};
 
 /// Hears of every handler that ended, and of what went wrong. Set with
 /// [`BusBuilder::observer`](crate::BusBuilder::observer).
@@ -67,23 +68,29 @@ pub struct HandledDelivery<'a> {
     pub error: Option<&'a HandlerError>,
 }
 
-/// When a handler started; only if somebody watches, for a clock reading costs 24 ns.
+/// When a handler started, and its span; only if somebody watches, for a clock reading costs 24 ns.
 #[derive(Debug)]
-pub(crate) struct Timing(Option<Instant>);
+pub(crate) struct Timing {
+    started: Instant,
+    /// To be entered while the handler runs.
+    pub(crate) handling: Handling,
+}
 
 impl Timing {
-    #[inline]
+    /// Of a slot that is watched.
     pub(crate) fn start(slot: &Slot, event: &Head) -> Self {
-        if !slot.watched {
-            return Self(None);
-        }
         slot.hooks.received(slot, event);
-        Self(Some(clock::now()))
+        Self { started: clock::now(), handling: slot.hooks.tracing.handle(slot, event) }
     }
 
-    /// Of a handler whose start nobody watched.
-    pub(crate) fn unknown() -> Self {
-        Self(None)
+    /// The handler goes on, within its span, until [`suspend`](Self::suspend).
+    pub(crate) fn resume(&mut self) {
+        self.handling.resume();
+    }
+
+    /// The handler is left.
+    pub(crate) fn suspend(&mut self) {
+        self.handling.suspend();
     }
 }
 
@@ -91,7 +98,8 @@ impl Timing {
 pub(crate) struct Ending<'a> {
     pub(super) slot: &'a Slot,
     pub(super) event: &'a Head,
-    pub(super) timing: &'a Timing,
+    /// Nothing if nobody watches, and the handler failed.
+    pub(super) timing: Option<&'a Timing>,
     pub(super) error: Option<&'a HandlerError>,
 }
 
@@ -103,6 +111,8 @@ pub(crate) struct Hooks {
     pub(crate) quarantine_after: Option<NonZeroU32>,
     /// Who hears of the bus's life, if somebody does.
     pub(crate) feed: Option<Arc<Feed>>,
+    /// Whether there are spans.
+    pub(crate) tracing: Tracing,
     /// The names of the engines.
     engines: Box<[Arc<str>]>,
     /// The accounts of the engines but the first.
@@ -125,7 +135,13 @@ impl Hooks {
         feed: Option<Arc<Feed>>,
     ) -> Self {
         let tallies = engines.iter().skip(1).map(|_| EngineTally::new()).collect();
-        Self { observer, quarantine_after, feed, engines, tallies, times: false, printed: AtomicU64::new(0) }
+        let (tracing, printed) = (Tracing::default(), AtomicU64::new(0));
+        Self { observer, quarantine_after, feed, tracing, engines, tallies, times: false, printed }
+    }
+
+    /// The same of a bus that is traced, or not.
+    pub(crate) fn traced(self, tracing: Tracing) -> Self {
+        Self { tracing, ..self }
     }
 
     /// The same, and counts how long handlers take, or does not.
@@ -134,8 +150,13 @@ impl Hooks {
     }
 
     /// The name of an engine.
+    pub(crate) fn engine_name(&self, number: u8) -> &str {
+        self.engines.get(usize::from(number)).map_or("", |name| name)
+    }
+
+    /// The name of an engine, for data.
     pub(crate) fn engine(&self, number: u8) -> String {
-        self.engines.get(usize::from(number)).map_or_else(String::new, ToString::to_string)
+        self.engine_name(number).to_owned()
     }
 
     /// Tells of the bus's life, if somebody listens.
@@ -172,6 +193,7 @@ impl Hooks {
     /// A publish call was refused.
     #[cold]
     pub(crate) fn publish_failed(&self, tenant: Option<&Tenant>, topic: &str, error: &dyn fmt::Display) {
+        self.tracing.publish_failed(tenant, topic, error);
         self.tell(|_| {
             LifecycleEvent::of_bus(types::FAILED)
                 .with("topic", topic.to_owned())
@@ -223,18 +245,25 @@ impl Hooks {
 
     /// Says whether somebody wants to hear of every handler's end: an observer, or the quarantine.
     pub(super) fn watch(&self) -> bool {
-        self.observer.is_some() || self.quarantine_after.is_some() || self.feed.is_some() || self.times
+        self.observer.is_some() || self.quarantine_after.is_some() || self.hears_publishes() || self.times
+    }
+
+    /// Says whether somebody wants to hear of every publish call.
+    pub(crate) fn hears_publishes(&self) -> bool {
+        self.feed.is_some() || self.tracing.is_on()
     }
 
     pub(super) fn ended(&self, ending: &Ending<'_>) {
         let Ending { slot, event, timing, error } = ending;
-        let took = timing.0.map(|start| clock::now().saturating_duration_since(start)).unwrap_or_default();
+        let took = timing.map(|timing| clock::now().saturating_duration_since(timing.started));
+        let took = took.unwrap_or_default();
         if let Some(times) = &slot.times {
             times.record(took);
         }
         if let Some(error) = error {
             self.handler_failed(slot, event, error);
         }
+        let told = timing.is_some_and(|timing| timing.handling.ended(slot, event, *error));
         if let Some(observer) = &self.observer {
             let delivery = HandledDelivery {
                 subscription: slot.id,
@@ -245,7 +274,9 @@ impl Hooks {
                 error: *error,
             };
             Self::guarded(|| observer.handled(&delivery));
-        } else if let Some(error) = error {
+        } else if let Some(error) = error
+            && !told
+        {
             self.print(|| format!("handler of {} failed on \"{}\": {error}", Named(slot), event.topic()));
         }
     }
@@ -273,8 +304,10 @@ impl Hooks {
                 .with("subscription_id", slot.id.to_string())
                 .with("panics", u64::from(panics))
         });
+        let told = self.tracing.quarantined(slot, panics);
         match &self.observer {
             Some(observer) => Self::guarded(|| observer.quarantined(slot.id, panics)),
+            None if told => {}
             None => self.print(|| format!("{} is in quarantine after {panics} panics in a row", Named(slot))),
         }
     }
@@ -286,9 +319,10 @@ impl Hooks {
                 .with("engine", engine.to_owned())
                 .with("state", state.as_str())
         });
+        let told = self.tracing.engine_state(engine, state);
         match &self.observer {
             Some(observer) => Self::guarded(|| observer.engine_state(engine, state)),
-            None if state == EngineState::Degraded => {
+            None if state == EngineState::Degraded && !told => {
                 self.print(|| format!("engine \"{engine}\" is {state}"));
             }
             None => {}
@@ -327,6 +361,16 @@ impl Hooks {
 
     /// Something that people should know.
     pub(crate) fn warn(&self, message: impl FnOnce() -> String) {
+        if self.tracing.is_on() {
+            let mut words = String::new();
+            Self::guarded(|| words = message());
+            let told = self.tracing.warn(&words);
+            return match &self.observer {
+                Some(observer) => Self::guarded(|| observer.warning(&words)),
+                None if told => {}
+                None => self.print(|| words),
+            };
+        }
         match &self.observer {
             Some(observer) => Self::guarded(|| observer.warning(&message())),
             None => self.print(message),

@@ -172,17 +172,40 @@ impl<'a> Stage<'a> {
         if last {
             slot.exhaust();
         }
-        let timing = Timing::start(slot, event.head());
-        let result = self.run_counted(slot, handler);
-        if result.is_err() || slot.watched || event.completion().is_some() {
-            // Other code of the application follows.
-            self.leave();
-            slot.conclude(event.head(), &timing, result.as_ref().err());
-        }
+        let result = if slot.watched {
+            self.run_watched(slot, event.head(), handler)
+        } else {
+            let result = self.run_counted(slot, handler);
+            if result.is_err() || event.completion().is_some() {
+                // Other code of the application follows.
+                self.leave();
+                slot.conclude(event.head(), None, result.as_ref().err());
+            }
+            result
+        };
         match result {
             Ok(()) => Inline::Done,
             Err(error) => Inline::Failed(error),
         }
+    }
+
+    /// Runs a handler that was entered, of a subscription that is watched.
+    #[cold]
+    #[inline(never)]
+    fn run_watched(
+        &mut self,
+        slot: &Arc<Slot>,
+        event: &Head,
+        handler: impl FnOnce() -> Result<(), HandlerError>,
+    ) -> Result<(), HandlerError> {
+        let timing = Timing::start(slot, event);
+        let entered = timing.handling.enter();
+        let result = self.run_counted(slot, handler);
+        // Other code of the application follows.
+        self.leave();
+        entered.leave();
+        slot.conclude(event, Some(&timing), result.as_ref().err());
+        result
     }
 
     /// Like [`run`](Self::run), for a subscription without a budget that nobody observes, and an event without a

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use super::frames::{Nested, Stage};
 use super::list::{Part, SubscriberList};
-use super::observer::{Hooks, Timing};
+use super::observer::Hooks;
 use super::passing::Passing;
 use super::receipt::{Count, Receipt};
 use super::rounds::Round;
@@ -314,7 +314,7 @@ impl<'a> Pass<'a> {
     fn failed<'s>(&mut self, slot: &'s Arc<Slot>, stage: &mut Stage<'s>, error: HandlerError) {
         // Other code of the application follows.
         stage.leave();
-        slot.conclude(self.event.head(), &Timing::unknown(), Some(&error));
+        slot.conclude(self.event.head(), None, Some(&error));
         self.receipt.fail_one(slot.id, error);
     }
 }

@@ -9,6 +9,7 @@ use super::tally::Dropped;
 use super::wait::{PutAside, Waiting};
 use crate::error::HandlerError;
 use crate::event::{DropReason, SubscriptionId};
+use crate::trace::Sending;
 
 /// What became of one published event: how many subscriptions it was offered to, and what each of
 /// them did with it.
@@ -38,6 +39,8 @@ struct More {
     accepted: Option<Accepted>,
     /// The queues that were full and are still to be waited for. Empty in the hands of users.
     aside: PutAside,
+    /// The span of the publish call, while it waits.
+    sending: Sending,
 }
 
 /// What an engine says of an event that it carries.
@@ -261,6 +264,20 @@ impl Receipt {
     #[inline]
     pub(crate) fn is_settled(&self) -> bool {
         self.more.as_ref().is_none_or(|more| more.aside.is_empty())
+    }
+
+    /// Hands over the span of the publish call: it ends here, or when nothing is to be waited for any more.
+    pub(crate) fn sent_by(mut self, sending: Sending) -> Self {
+        match &mut self.more {
+            Some(more) if !more.aside.is_empty() => more.sending = sending,
+            _ => sending.taken(&self),
+        }
+        self
+    }
+
+    /// Takes out the span of a publish call that waits.
+    pub(super) fn take_sending(&mut self) -> Sending {
+        self.more.as_mut().map(|more| std::mem::take(&mut more.sending)).unwrap_or_default()
     }
 
     /// Takes out the queues that are to be waited for.

@@ -90,6 +90,8 @@ pub(crate) struct TopicTable {
     carriers: Option<Arc<dyn Carriers>>,
     /// Who hears of topics, if somebody does.
     feed: Option<Arc<Feed>>,
+    /// Somebody hears of each publish call.
+    observed: bool,
     /// Whose topics they are, if they are a tenant's.
     tenant: Option<Tenant>,
 }
@@ -169,9 +171,15 @@ impl TopicTable {
             cap,
             refusals: AtomicU64::new(0),
             carriers,
+            observed: feed.is_some(),
             feed,
             tenant: None,
         }
+    }
+
+    /// The same of a bus of which somebody hears of each publish call, or nobody.
+    pub(super) fn observed(self, observed: bool) -> Self {
+        Self { observed, ..self }
     }
 
     /// The table of a tenant's topics.
@@ -197,7 +205,7 @@ impl TopicTable {
             .carriers
             .as_ref()
             .map_or_else(Carriage::default, |carriers| carriers.route(self.tenant(), topic));
-        Carriage { observed: self.feed.is_some(), of_tenant: self.tenant.is_some(), ..carriage }
+        Carriage { observed: self.observed, of_tenant: self.tenant.is_some(), ..carriage }
     }
 
     /// Tells of a topic, or a pattern: the first subscription to it has come, or the last one has gone. Under the writer lock,

@@ -30,12 +30,14 @@ pub(crate) struct MakeTable {
     pub(crate) cap: usize,
     pub(crate) carriers: Option<Arc<dyn Carriers>>,
     pub(crate) feed: Option<Arc<Feed>>,
+    /// Somebody hears of each publish call.
+    pub(crate) observed: bool,
 }
 
 impl MakeTable {
     fn table(&self, tenant: Option<Tenant>) -> Arc<TopicTable> {
         let table = TopicTable::new(self.cap, self.carriers.clone(), self.feed.clone());
-        Arc::new(table.of_tenant(tenant))
+        Arc::new(table.observed(self.observed).of_tenant(tenant))
     }
 }
 

@@ -123,10 +123,22 @@ impl Slot {
     /// Runs a handler with everything that belongs to it: panics are caught, the end is counted.
     #[inline]
     pub(crate) fn run(self: &Arc<Self>, event: &Head, handler: impl FnOnce() -> Result<(), HandlerError>) {
+        if self.watched {
+            return self.run_watched(event, handler);
+        }
+        let result = caught(handler);
+        self.finish(event, None, result);
+    }
+
+    /// The same of a slot that is watched.
+    #[cold]
+    #[inline(never)]
+    fn run_watched(self: &Arc<Self>, event: &Head, handler: impl FnOnce() -> Result<(), HandlerError>) {
         let timing = Timing::start(self, event);
-        let result = catch_unwind(AssertUnwindSafe(handler))
-            .unwrap_or_else(|payload| Err(HandlerError::panicked(payload)));
-        self.finish(event, &timing, result);
+        let entered = timing.handling.enter();
+        let result = caught(handler);
+        entered.leave();
+        self.finish(event, Some(&timing), result);
     }
 
     /// Counts an event that a receiver took out: its handler ends as it starts.
@@ -135,16 +147,27 @@ impl Slot {
         self.ended.deliver(false, self.exclusive);
         self.hooks.ended_on(event, false);
         if self.watched {
-            self.conclude_slow(event, &Timing::start(self, event), None);
+            self.handed_over_watched(event);
         }
         if let Some(completion) = event.completion() {
             self.hooks.completed(completion.settle(Settled::Done));
         }
     }
 
+    #[cold]
+    #[inline(never)]
+    fn handed_over_watched(self: &Arc<Self>, event: &Head) {
+        self.conclude_slow(event, Some(&Timing::start(self, event)), None);
+    }
+
     /// Counts the end of a handler, tells observers and whoever waits for the event's completion.
     #[inline(always)]
-    pub(crate) fn finish(self: &Arc<Self>, event: &Head, timing: &Timing, result: Result<(), HandlerError>) {
+    pub(crate) fn finish(
+        self: &Arc<Self>,
+        event: &Head,
+        timing: Option<&Timing>,
+        result: Result<(), HandlerError>,
+    ) {
         self.ended.deliver(result.is_err(), self.exclusive);
         self.hooks.ended_on(event, result.is_err());
         self.conclude(event, timing, result.as_ref().err());
@@ -155,7 +178,12 @@ impl Slot {
 
     /// What follows the count of a handler's end: observers, quarantine, the event's completion.
     #[inline(always)]
-    pub(super) fn conclude(self: &Arc<Self>, event: &Head, timing: &Timing, error: Option<&HandlerError>) {
+    pub(super) fn conclude(
+        self: &Arc<Self>,
+        event: &Head,
+        timing: Option<&Timing>,
+        error: Option<&HandlerError>,
+    ) {
         if error.is_some() || self.watched {
             self.conclude_slow(event, timing, error);
         }
@@ -168,7 +196,7 @@ impl Slot {
     }
 
     #[cold]
-    fn conclude_slow(self: &Arc<Self>, event: &Head, timing: &Timing, error: Option<&HandlerError>) {
+    fn conclude_slow(self: &Arc<Self>, event: &Head, timing: Option<&Timing>, error: Option<&HandlerError>) {
         self.hooks.ended(&Ending { slot: self, event, timing, error });
         if let Some(limit) = self.hooks.quarantine_after {
             if error.is_some_and(HandlerError::is_panic) {
@@ -230,6 +258,12 @@ impl Slot {
             self.announce_quiet();
         }
     }
+}
+
+/// Runs a handler; its panic is an error.
+#[inline(always)]
+fn caught(handler: impl FnOnce() -> Result<(), HandlerError>) -> Result<(), HandlerError> {
+    catch_unwind(AssertUnwindSafe(handler)).unwrap_or_else(|payload| Err(HandlerError::panicked(payload)))
 }
 
 /// What a subscription with a budget says to one more event.

@@ -24,6 +24,7 @@ use crate::queue::Refused;
 use crate::sync::clock::{self, Deadline, Instant};
 use crate::sync::park::Wait;
 use crate::sync::thread::yield_now;
+use crate::trace::Sending;
 
 /// How often a publisher yields at the most before it sleeps; half a microsecond each on an idle machine.
 const LINGER: usize = if cfg!(loom) { 0 } else { 32 };
@@ -150,6 +151,8 @@ pub(super) type PutAside = Vec<Waiting>;
 pub(crate) struct Waits {
     receipt: Receipt,
     aside: PutAside,
+    /// The span of the call.
+    sending: Sending,
     /// Where a handler that waits is noted, between two polls.
     place: Option<Place>,
     look_again: Deadline,
@@ -158,11 +161,11 @@ pub(crate) struct Waits {
 impl Waits {
     /// `call` is the deadline of the publish call, for all queues alike.
     pub(crate) fn new(mut receipt: Receipt, call: Deadline) -> Self {
-        let mut aside = receipt.take_aside();
+        let (mut aside, sending) = (receipt.take_aside(), receipt.take_sending());
         for waiting in &mut aside {
             waiting.set_deadline(call);
         }
-        Self { receipt, aside, place: None, look_again: Deadline::NEVER }
+        Self { receipt, aside, sending, place: None, look_again: Deadline::NEVER }
     }
 
     /// Says whether one of the queues is emptied by the worker pool.
@@ -192,7 +195,7 @@ impl Waits {
                 waiting.refuse(event, reason, &mut self.receipt);
             }
         }
-        self.receipt
+        self.receipt.sent_by(self.sending)
     }
 }
 
@@ -226,10 +229,17 @@ impl Wait for Waits {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Receipt> {
         // From here on it may get room.
         self.place = None;
+        let entered = self.sending.enter();
         let receipt = &mut self.receipt;
         self.aside.retain_mut(|waiting| waiting.poll(cx, receipt).is_pending());
+        // A collector is the application's: not between the note of the wait and the wait.
+        entered.leave();
         self.judge();
-        if self.aside.is_empty() { Poll::Ready(std::mem::take(&mut self.receipt)) } else { Poll::Pending }
+        if !self.aside.is_empty() {
+            return Poll::Pending;
+        }
+        let sending = std::mem::take(&mut self.sending);
+        Poll::Ready(std::mem::take(&mut self.receipt).sent_by(sending))
     }
 
     fn deadline(&self) -> Deadline {

@@ -62,6 +62,12 @@ impl Head {
         self.tag.engine()
     }
 
+    /// Says whether nothing is to be told of the event to a collector.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn is_muted(&self) -> bool {
+        self.tag.is_muted()
+    }
+
     /// The monotonic time of the event, for `clock::tick_age`.
     #[inline]
     pub(crate) fn tick(&self) -> u32 {

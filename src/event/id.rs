@@ -66,7 +66,7 @@ impl FromStr for EventId {
 /// The operating system's random numbers cost a system call each, ten times what an event costs. They only seed
 /// the generator of a thread: a linear congruential one of 128 bits, whose step also adds the time, so
 /// that a forked copy of the process goes its own way.
-fn random() -> u128 {
+pub(crate) fn random() -> u128 {
     /// Multiplier of the 128-bit generators of the PCG family.
     const STEP: u128 = 0x2360_ed05_1fc6_5da4_4385_df64_9fcc_f645;
     thread_local! {

@@ -81,6 +81,17 @@ impl Metadata {
         Ok(())
     }
 
+    /// Removes the value under a name; false if there is none.
+    pub fn remove(&mut self, name: &str) -> bool {
+        let Some(at) = self.list().iter().position(|entry| entry.name() == name) else { return false };
+        if let Some(entries) = &mut self.entries {
+            entries.list.remove(at);
+        }
+        // Equal to metadata that was always empty.
+        self.entries.take_if(|entries| entries.list.is_empty());
+        true
+    }
+
     /// Returns the value under a name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
@@ -250,6 +261,15 @@ mod tests {
         assert_eq!(metadata.set("63", "w"), Ok(()));
         assert_eq!(metadata.get("63"), Some("w"));
         assert_eq!(metadata.len(), Metadata::MAX_ENTRIES);
+    }
+
+    #[test]
+    fn what_is_removed_is_gone_and_the_rest_keeps_its_order() {
+        let mut metadata = filled(&[("z", "1"), ("a", "2"), ("m", "3")]);
+        assert!(metadata.remove("a") && !metadata.remove("a"));
+        assert_eq!(metadata.iter().collect::<Vec<_>>(), [("z", "1"), ("m", "3")]);
+        assert!(metadata.remove("m") && metadata.remove("z") && !metadata.remove("z"));
+        assert_eq!(metadata, Metadata::new());
     }
 
     #[test]

@@ -45,5 +45,7 @@ pub use payload::{PayloadKind, Raw};
 pub(crate) use completion::{Completion, CompletionPanicked};
 pub(crate) use extras::Extras;
 pub(crate) use head::Head;
+#[cfg(feature = "tracing")]
+pub(crate) use id::random;
 pub(crate) use outcome::Settled;
 pub(crate) use payload::Tag;

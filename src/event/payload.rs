@@ -40,6 +40,18 @@ impl Tag {
         }
     }
 
+    /// The same of an event that nothing is to be told of to a collector.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn muted(self) -> Self {
+        Self(self.0 | 1 << 16)
+    }
+
+    /// Says whether nothing is to be told of the event to a collector.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn is_muted(self) -> bool {
+        self.0 & 1 << 16 != 0
+    }
+
     /// The number of the engine that brings the event; 0 is the bus's first.
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "eight bits were put in")]

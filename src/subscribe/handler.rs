@@ -157,23 +157,74 @@ pub(crate) struct AsyncBody<E, F, Fut> {
     call: Arc<F>,
     queue: Arc<Ring<E>>,
     future: Pin<Box<Option<Fut>>>,
-    /// The event of the pending future, and when its handler started.
-    current: Option<(E, Timing)>,
+    /// The event of the pending future,
+    current: Option<E>,
+    /// and when its handler started, if somebody watches.
+    timing: Option<Timing>,
 }
 
 impl<E: Delivered, F, Fut> AsyncBody<E, F, Fut> {
     pub(crate) fn new(call: Arc<F>, queue: Arc<Ring<E>>) -> Self {
-        Self { call, queue, future: Box::pin(None), current: None }
+        Self { call, queue, future: Box::pin(None), current: None, timing: None }
     }
 
-    /// Ends the current event.
+    /// Goes on within the span of the handler, if it has one: what follows does not unwind.
+    fn enter(&mut self) {
+        if let Some(timing) = &mut self.timing {
+            timing.resume();
+        }
+    }
+
+    /// Leaves the span of the handler, whose future is pending.
+    fn leave(&mut self) {
+        if let Some(timing) = &mut self.timing {
+            timing.suspend();
+        }
+    }
+
+    /// Ends the current event. Within the span of the handler, which ends with it.
     fn end(&mut self, slot: &Arc<Slot>, result: Result<(), HandlerError>) {
         // The future first: what it holds is gone when the event counts as handled.
         guarded(|| self.future.as_mut().set(None));
-        if let Some((event, timing)) = self.current.take() {
-            slot.finish(event.parts().0, &timing, result);
-            drop_guarded(event);
+        let Some(event) = self.current.take() else { return };
+        if slot.watched {
+            self.leave();
+            slot.finish(event.parts().0, self.timing.take().as_ref(), result);
+        } else {
+            slot.finish(event.parts().0, None, result);
         }
+        drop_guarded(event);
+    }
+}
+
+impl<E, F, Fut, R> AsyncBody<E, F, Fut>
+where
+    E: Delivered,
+    F: Fn(&Arc<Slot>, E) -> Fut + Send + Sync,
+    Fut: Future<Output = R> + Send,
+    R: HandlerResult,
+{
+    /// Calls the handler, and polls its future for the first time.
+    #[inline(always)]
+    fn begin(&mut self, slot: &Arc<Slot>, event: E, waker: &LaneWaker<'_>) -> Poll<Result<(), HandlerError>> {
+        // The closure before its first await is the application's code too.
+        match catch_unwind(AssertUnwindSafe(|| (self.call)(slot, event))) {
+            Ok(future) => {
+                self.future.as_mut().set(Some(future));
+                self.poll(waker)
+            }
+            Err(payload) => Poll::Ready(Err(HandlerError::panicked(payload))),
+        }
+    }
+
+    #[inline(always)]
+    fn poll(&mut self, waker: &LaneWaker<'_>) -> Poll<Result<(), HandlerError>> {
+        // It is there while there is an event.
+        let Some(future) = self.future.as_mut().as_pin_mut() else { return Poll::Ready(Ok(())) };
+        // The conversion of an error is the application's code too.
+        let poll = || future.poll(&mut waker.context()).map(HandlerResult::into_result);
+        catch_unwind(AssertUnwindSafe(poll))
+            .unwrap_or_else(|payload| Poll::Ready(Err(HandlerError::panicked(payload))))
     }
 }
 
@@ -190,32 +241,38 @@ where
             other => return Step::from(&other),
         };
         slot.wake_next_lane();
-        let timing = Timing::start(slot, event.parts().0);
-        self.current = Some((event.clone(), timing));
-        // The closure before its first await is the application's code too.
-        match catch_unwind(AssertUnwindSafe(|| (self.call)(slot, event))) {
-            Ok(future) => {
-                self.future.as_mut().set(Some(future));
-                if self.resume(slot, waker).is_pending() { Step::Pending } else { Step::Handled }
-            }
-            Err(payload) => {
-                self.end(slot, Err(HandlerError::panicked(payload)));
+        if slot.watched {
+            self.timing = Some(Timing::start(slot, event.parts().0));
+            self.enter();
+        }
+        self.current = Some(event.clone());
+        match self.begin(slot, event, waker) {
+            Poll::Ready(result) => {
+                self.end(slot, result);
                 Step::Handled
+            }
+            Poll::Pending => {
+                self.leave();
+                Step::Pending
             }
         }
     }
 
     fn resume(&mut self, slot: &Arc<Slot>, waker: &LaneWaker<'_>) -> Poll<()> {
-        let Some(future) = self.future.as_mut().as_pin_mut() else { return Poll::Ready(()) };
-        // The conversion of an error is the application's code too.
-        let poll = || future.poll(&mut waker.context()).map(HandlerResult::into_result);
-        let result = match catch_unwind(AssertUnwindSafe(poll)) {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(result)) => result,
-            Err(payload) => Err(HandlerError::panicked(payload)),
-        };
-        self.end(slot, result);
-        Poll::Ready(())
+        if !self.is_busy() {
+            return Poll::Ready(());
+        }
+        self.enter();
+        match self.poll(waker) {
+            Poll::Ready(result) => {
+                self.end(slot, result);
+                Poll::Ready(())
+            }
+            Poll::Pending => {
+                self.leave();
+                Poll::Pending
+            }
+        }
     }
 
     fn is_busy(&self) -> bool {
@@ -224,6 +281,7 @@ where
 
     fn abandon(&mut self, slot: &Arc<Slot>) {
         if self.is_busy() {
+            self.enter();
             self.end(slot, Err(HandlerError::new("the handler was dropped before it ended")));
         }
     }

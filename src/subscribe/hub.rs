@@ -74,7 +74,8 @@ impl Hub {
     pub(crate) fn new(options: Options, hooks: Arc<Hooks>, engines: Option<Arc<Engines>>) -> Self {
         let carriers = engines.clone().map(|engines| engines as Arc<dyn Carriers>);
         let roster = Arc::new(Roster::default());
-        let make = MakeTable { cap: options.topic_cache, carriers, feed: hooks.feed.clone() };
+        let (feed, observed) = (hooks.feed.clone(), hooks.hears_publishes());
+        let make = MakeTable { cap: options.topic_cache, carriers, feed, observed };
         Self {
             tables: Arc::new(Tables::new(make, options.max_tenants, Arc::clone(&roster))),
             roster,

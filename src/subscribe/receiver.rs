@@ -75,6 +75,13 @@ impl<E: Delivered> Receiver<E> {
         &self.subscription
     }
 
+    /// Returns what makes spans for events that were taken.
+    #[cfg(feature = "tracing")]
+    #[must_use]
+    pub fn tracer(&self) -> crate::trace::Tracer {
+        crate::trace::Tracer::new(self.subscription.slot())
+    }
+
     /// Returns how many events are queued.
     #[must_use]
     pub fn len(&self) -> usize {
