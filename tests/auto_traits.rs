@@ -9,7 +9,8 @@
     feature = "config",
     feature = "datadog",
     feature = "conformance",
-    feature = "prometheus"
+    feature = "prometheus",
+    feature = "tracing"
 ))]
 
 use std::cell::Cell;
@@ -27,6 +28,7 @@ use trolleybus::envelope::{
 use trolleybus::lifecycle::*;
 use trolleybus::metrics::datadog::{DatadogBuilder, DatadogError, DatadogExporter, DatadogStats};
 use trolleybus::metrics::prometheus::{Format, NamespaceError, PrometheusCollector};
+use trolleybus::trace::{InScope, TraceContext, Tracer};
 use trolleybus::*;
 
 /// Says whether a type has a trait: an inherent constant wins over that of a trait, if its bound holds.
@@ -254,14 +256,18 @@ table! {
     + + + + + Format;
     + + + + + NamespaceError;
     + + + + + PrometheusCollector;
+    + + + - - InScope as InScope<u64>;
+    + + + - - Scope as trace::Scope;
+    + + + + + TraceContext;
+    + + + - - Tracer;
 }
 
 /// Public names that are no types of their own: traits and aliases.
 const NO_TYPES: &[&str] =
-    &["BoxFuture", "Delivered", "Engine", "EventFilter", "HandlerResult", "Observer", "Spawn"];
+    &["BoxFuture", "Delivered", "Engine", "EventFilter", "HandlerResult", "Observer", "Propagator", "Spawn"];
 
 /// Where public names are made public.
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 9] = [
     "lib.rs",
     "conformance/mod.rs",
     "engine/mod.rs",
@@ -270,6 +276,7 @@ const SOURCES: [&str; 8] = [
     "lifecycle/mod.rs",
     "metrics/datadog/mod.rs",
     "metrics/prometheus/mod.rs",
+    "trace/mod.rs",
 ];
 
 #[test]
