@@ -1,4 +1,5 @@
-//! What it costs that somebody hears of each publish call and each handler: nobody, the feed of the bus's life, and spans.
+//! What it costs that somebody hears of each publish call and each handler: nobody, an observer, the histogram of handling
+//! times, the feed of the bus's life, and spans.
 //!
 //! ```text
 //! cargo bench --features tracing --bench observed
@@ -17,7 +18,16 @@ use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use handlers::inline;
 use support::{Payload, payload};
-use trolleybus::{BusBuilder, EventBus};
+use trolleybus::{BusBuilder, EventBus, HandledDelivery, Observer};
+
+/// An observer with nothing to say.
+struct Hears;
+
+impl Observer for Hears {
+    fn handled(&self, delivery: &HandledDelivery<'_>) {
+        black_box(delivery.duration);
+    }
+}
 
 /// An event to one inline handler, and one through a queue, on a bus of that kind.
 fn publish(group: &mut BenchmarkGroup<'_, WallTime>, what: &str, builder: impl Fn() -> BusBuilder) {
@@ -41,6 +51,8 @@ fn observed(c: &mut Criterion) {
     group.throughput(Throughput::Elements(1));
     publish(&mut group, "plain", EventBus::builder);
     publish(&mut group, "lifecycle feed off", EventBus::builder);
+    publish(&mut group, "observer", || EventBus::builder().observer(Hears));
+    publish(&mut group, "handlers timed", || EventBus::builder().time_handlers());
     publish(&mut group, "lifecycle feed on", || {
         EventBus::builder().on_lifecycle(|event| {
             black_box(event);

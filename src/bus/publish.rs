@@ -101,6 +101,25 @@ fn elsewhere<T: Send + Sync + 'static>(
     manner: Manner<T>,
     patience: Patience,
 ) -> Result<Receipt, Detour<T>> {
+    let Some(detour) = list.plain_detour().filter(|detour| !detour.is_empty()) else {
+        return by_the_way(realm, list, payload, manner, patience);
+    };
+    // Another memory engine, and no more.
+    let engine = list.engine();
+    let receipt = pass_as(realm, detour, Tag::new(manner.form.kind, engine), payload, manner, patience)?;
+    realm.hub.hooks.passed_on(engine, &receipt);
+    Ok(receipt)
+}
+
+/// The same with all that there may be to do by the way.
+#[inline(never)]
+fn by_the_way<T: Send + Sync + 'static>(
+    realm: &Realm,
+    list: &SubscriberList,
+    payload: T,
+    manner: Manner<T>,
+    patience: Patience,
+) -> Result<Receipt, Detour<T>> {
     let (engine, began) = (list.engine(), list.is_observed().then(clock::now));
     let mut manner = manner.by(realm.table.tenant());
     let hooks = &realm.hub.hooks;

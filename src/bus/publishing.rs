@@ -104,7 +104,7 @@ impl EventBus {
     ///
     /// # Errors
     ///
-    /// [`TopicError`](crate::TopicError) if the topic is invalid.
+    /// [`TopicError`] if the topic is invalid.
     pub fn publisher<T>(&self, topic: impl AsRef<str>) -> Result<Publisher<T>, TopicError>
     where
         T: Serialize + Send + Sync + 'static,
@@ -116,7 +116,7 @@ impl EventBus {
     ///
     /// # Errors
     ///
-    /// [`TopicError`](crate::TopicError) if the topic is invalid.
+    /// [`TopicError`] if the topic is invalid.
     pub fn publisher_local<T>(&self, topic: impl AsRef<str>) -> Result<Publisher<T>, TopicError>
     where
         T: Send + Sync + 'static,

@@ -14,6 +14,8 @@ use crate::sync::{Line, thread};
 pub(crate) enum Figure {
     Offered,
     Delivered,
+    /// Offered and delivered within a publish call: mostly both are raised at once, and in one step.
+    Passed,
     Failed,
     Filtered,
     Skipped,
@@ -21,17 +23,18 @@ pub(crate) enum Figure {
 }
 
 /// So many counters has a stripe.
-const FIGURES: usize = 5 + DropReason::ALL.len();
+const FIGURES: usize = 6 + DropReason::ALL.len();
 
 impl Figure {
     fn index(self) -> usize {
         match self {
             Self::Offered => 0,
             Self::Delivered => 1,
-            Self::Failed => 2,
-            Self::Filtered => 3,
-            Self::Skipped => 4,
-            Self::Dropped(reason) => 5 + reason as usize,
+            Self::Passed => 2,
+            Self::Failed => 3,
+            Self::Filtered => 4,
+            Self::Skipped => 5,
+            Self::Dropped(reason) => 6 + reason as usize,
         }
     }
 }
@@ -64,6 +67,14 @@ impl EngineTally {
     }
 
     pub(crate) fn read(&self, figure: Figure) -> u64 {
+        let passed = match figure {
+            Figure::Offered | Figure::Delivered => self.sum(Figure::Passed),
+            _ => 0,
+        };
+        passed + self.sum(figure)
+    }
+
+    fn sum(&self, figure: Figure) -> u64 {
         self.stripes.iter().map(|stripe| stripe.0[figure.index()].load(Ordering::Relaxed)).sum()
     }
 
@@ -75,8 +86,9 @@ impl EngineTally {
                 mine[figure.index()].fetch_add(count as u64, Ordering::Relaxed);
             }
         };
-        count(Figure::Offered, receipt.offered());
-        count(Figure::Delivered, receipt.delivered());
+        let (offered, passed) = (receipt.offered(), receipt.delivered());
+        count(Figure::Passed, passed);
+        count(Figure::Offered, offered - passed);
         count(Figure::Filtered, receipt.filtered());
         count(Figure::Skipped, receipt.skipped());
         for problem in receipt.problems() {

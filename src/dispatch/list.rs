@@ -234,6 +234,14 @@ impl SubscriberList {
         self.carriage != Carriage::default()
     }
 
+    /// The detour, if another memory engine is all that there is to it.
+    #[inline]
+    pub(crate) fn plain_detour(&self) -> Option<&Self> {
+        let Carriage { engine, carried, .. } = self.carriage;
+        let plain = self.carriage == Carriage { engine, carried, ..Carriage::default() };
+        self.detour.as_deref().filter(|_| plain)
+    }
+
     /// Says whether somebody hears of each publish call.
     pub(crate) fn is_observed(&self) -> bool {
         self.carriage.observed

@@ -28,7 +28,7 @@ pub(super) type Admits<E> = Box<dyn Fn(&E) -> bool + Send + Sync>;
 
 /// Makes a subscription. Begun by [`EventBus::subscribe`](crate::EventBus::subscribe) and its kin,
 /// ended by one of [`handle_inline`](Self::handle_inline), [`handle`](Self::handle),
-/// [`handle_async`](Self::handle_async) (each with a `_with` twin that also gets the [`Delivery`]) and
+/// [`handle_async`](Self::handle_async) (each with a `_with` twin that also gets the [`Delivery`](super::Delivery)) and
 /// [`receiver`](Self::receiver).
 ///
 /// ```
