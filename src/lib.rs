@@ -211,9 +211,9 @@ mod trace;
 mod worker;
 
 pub use bus::{
-    BusBuilder, BusStats, EngineStats, EventBuilder, EventBus, Explained, Explanation, Publish, Publisher,
-    Rerouting, Routes, Shutdown, ShutdownReport, Starting, SubscriptionStats, TenantStats, TopicInfo,
-    TransportStats, Unfinished, Verdict, WeakEventBus,
+    BusBuilder, BusStats, EngineStats, EventBuilder, EventBus, Explained, Explanation, MemoryEngine, Publish,
+    Publisher, Rerouting, Routes, Shutdown, ShutdownReport, Starting, SubscriptionStats, TenantStats,
+    TopicInfo, TransportStats, Unfinished, Verdict, WeakEventBus,
 };
 #[cfg(feature = "config")]
 pub use config::{

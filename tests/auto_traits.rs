@@ -201,6 +201,7 @@ table! {
     + + + + + EngineFailure;
     + + + + + EngineStats;
     + + + + + TenantStats;
+    + + + + + MemoryEngine;
     + + + - - Joined;
     + + + + + HandlingTimes;
     + + + - - RerouteError;

@@ -26,6 +26,8 @@ mod printed;
 #[path = "config/secrets.rs"]
 mod secrets;
 mod support;
+#[path = "support/threads.rs"]
+mod threads;
 
 use trolleybus::{Config, EventBus, Format};
 

@@ -17,7 +17,7 @@ use crate::trace::Tracing;
 use crate::worker::Spawn;
 
 /// The most worker threads.
-const MAX_WORKERS: usize = 1024;
+pub(crate) const MAX_WORKERS: usize = 1024;
 
 /// The largest raw payload by default, in bytes.
 const DEFAULT_MAX_RAW: usize = 16 * 1024 * 1024;

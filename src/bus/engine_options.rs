@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::BusBuilder;
+use super::{BusBuilder, MemoryEngine};
 use crate::dispatch::MAX_ENGINES;
-use crate::engine::{Engine, Limits, Router, Rule, Seating};
+use crate::engine::{Engine, Limits, QueueSizes, Router, Rule, Seated, Seating};
 use crate::error::BuildError;
 use crate::pattern::{PatternError, TopicPattern};
+use crate::subscribe::MAX_CAPACITY;
 use crate::tenant::{Tenant, TenantError};
 
 /// The name of the memory engine of a bus that names none.
@@ -21,7 +22,7 @@ const MAX_IN_FLIGHT: usize = 1 << 20;
 
 /// Engines and rules as they were given.
 pub(super) struct EngineOptions {
-    named: Vec<(String, Option<Arc<dyn Engine>>)>,
+    named: Vec<(String, Seated)>,
     /// The engine of what no rule matches.
     default: Option<String>,
     routes: Routes,
@@ -55,11 +56,11 @@ pub(super) struct Arranged {
 impl Arranged {
     /// Says whether there is nothing but one memory engine, which gets everything.
     pub(super) fn is_plain(&self) -> bool {
-        matches!(&self.engines[..], [(_, None)])
+        matches!(&self.engines[..], [(_, Seated::Memory(sizes))] if *sizes == QueueSizes::default())
     }
 
     pub(super) fn has_transports(&self) -> bool {
-        self.engines.iter().any(|(_, engine)| engine.is_some())
+        self.engines.iter().any(|(_, engine)| matches!(engine, Seated::Engine(_)))
     }
 }
 
@@ -78,13 +79,14 @@ impl BusBuilder {
 
     /// Adds an engine that somebody else holds, too.
     pub fn engine_arc(mut self, name: impl Into<String>, engine: Arc<dyn Engine>) -> Self {
-        self.engines.named.push((name.into(), Some(engine)));
+        self.engines.named.push((name.into(), Seated::Engine(engine)));
         self
     }
 
     /// Adds a memory engine under a name, with an account of its own. A bus has one called `memory` without this.
-    pub fn memory_engine(mut self, name: impl Into<String>) -> Self {
-        self.engines.named.push((name.into(), None));
+    pub fn memory_engine(mut self, engine: impl Into<MemoryEngine>) -> Self {
+        let MemoryEngine { name, sizes } = engine.into();
+        self.engines.named.push((name, Seated::Memory(sizes)));
         self
     }
 
@@ -150,7 +152,10 @@ impl EngineOptions {
         if limits.timeout.is_zero() {
             return Err(BuildError::ZeroTimeout);
         }
-        for (at, (name, _)) in named.iter().enumerate() {
+        for (at, (name, engine)) in named.iter().enumerate() {
+            if let Seated::Memory(sizes) = engine {
+                check_sizes(*sizes)?;
+            }
             if !is_engine_name(name) {
                 return Err(BuildError::InvalidEngineName { name: name.clone() });
             }
@@ -164,7 +169,7 @@ impl EngineOptions {
             if default != MEMORY {
                 return Err(BuildError::UnknownEngine { name: default });
             }
-            named.insert(0, (default.clone(), None));
+            named.insert(0, (default.clone(), Seated::Memory(QueueSizes::default())));
         }
         if named.len() > MAX_ENGINES {
             return Err(BuildError::TooManyEngines { engines: named.len(), limit: MAX_ENGINES });
@@ -249,6 +254,20 @@ impl Routes {
             }
         };
         self.rules.into_iter().map(rule).collect::<Result<_, _>>().map(Router::new)
+    }
+}
+
+/// Checks the sizes of a memory engine.
+fn check_sizes(QueueSizes { default, most }: QueueSizes) -> Result<(), BuildError> {
+    let limit = most.unwrap_or(MAX_CAPACITY);
+    if limit == 0 || limit > MAX_CAPACITY {
+        return Err(BuildError::InvalidMaxCapacity { capacity: limit, limit: MAX_CAPACITY });
+    }
+    match default {
+        Some(capacity) if capacity == 0 || capacity > limit => {
+            Err(BuildError::InvalidCapacity { capacity, limit })
+        }
+        _ => Ok(()),
     }
 }
 

@@ -8,7 +8,7 @@
 //! | `event_builder.rs` | [`EventBuilder`]: key, metadata, time to live, deadline |
 //! | `publisher.rs`, `batch.rs` | [`Publisher`]: topic resolved once; many events in runs |
 //! | `carry.rs`, `form.rs` | a publish to a topic that an engine carries; how payloads travel |
-//! | `engine_options.rs`, `start.rs`, `reroute.rs` | engines and rules; the start of all or none; other rules |
+//! | `engine_options.rs`, `memory_engine.rs`, `start.rs`, `reroute.rs` | engines and rules; the start of all or none; other rules |
 //! | `shutdown.rs` | [`Shutdown`]: drain, deadline, report; dropping the bus |
 //! | `introspect.rs`, `engine_stats.rs` | topics, statistics, `explain` |
 
@@ -21,6 +21,7 @@ mod event_builder;
 mod form;
 mod introspect;
 mod manner;
+mod memory_engine;
 #[cfg(all(test, loom))]
 mod models;
 mod publish;
@@ -37,13 +38,14 @@ use std::time::Duration;
 
 pub use builder::BusBuilder;
 #[cfg(feature = "config")]
-pub(crate) use builder::default_workers;
+pub(crate) use builder::{MAX_WORKERS, default_workers};
 pub use engine_options::Routes;
 #[cfg(feature = "config")]
 pub(crate) use engine_options::is_engine_name;
 pub use engine_stats::{EngineStats, TransportStats};
 pub use event_builder::EventBuilder;
 pub use introspect::{BusStats, Explained, Explanation, SubscriptionStats, TenantStats, TopicInfo, Verdict};
+pub use memory_engine::MemoryEngine;
 pub use publish::Publish;
 pub use publisher::Publisher;
 pub use reroute::Rerouting;

@@ -3,9 +3,10 @@
 use super::config::Config;
 use super::engine::EngineSettings;
 use super::problem::ConfigError;
-use super::registry::EngineRegistry;
-use crate::bus::{BusBuilder, Routes};
+use super::registry::{EngineRegistry, Made, MemoryConfig};
+use crate::bus::{BusBuilder, MAX_WORKERS, Routes};
 use crate::lifecycle::{LifecycleEvent, LifecycleValue, types};
+use crate::subscribe::MAX_CAPACITY;
 
 impl Config {
     /// Makes a builder with these options. What is no text, such as an observer, is set there.
@@ -82,15 +83,27 @@ impl Config {
             single = [self.single_engine()];
             &single
         };
-        let mut problems = Vec::new();
+        let (mut problems, mut workers) = (Vec::new(), None);
         for engine in engines {
-            match registry.make(engine) {
-                Ok(Some(made)) => builder = builder.engine_arc(engine.name(), made),
-                Ok(None) => builder = builder.memory_engine(engine.name()),
+            let made = registry.make(engine).and_then(|made| {
+                if let Made::Memory(config) = &made {
+                    self.check_memory(engine, config)?;
+                }
+                Ok(made)
+            });
+            match made {
+                Ok(Made::Engine(made)) => builder = builder.engine_arc(engine.name(), made),
+                Ok(Made::Memory(config)) => {
+                    workers = config.worker_count.map(|count| count + workers.unwrap_or(0)).or(workers);
+                    builder = builder.memory_engine(config.engine(engine.name()));
+                }
                 Err(error) => problems.extend_from_slice(error.problems()),
             }
         }
         ConfigError::check(problems)?;
+        if let Some(workers) = workers {
+            builder = builder.workers(workers.min(MAX_WORKERS));
+        }
         let routes = self.routing().iter().fold(Routes::new(), |routes, rule| {
             let patterns = rule.patterns().iter().cloned();
             match rule.tenants() {
@@ -99,6 +112,27 @@ impl Config {
             }
         });
         Ok(builder.default_engine(self.default_engine()).routes(routes))
+    }
+
+    /// Checks the settings of a memory engine.
+    fn check_memory(&self, engine: &EngineSettings, config: &MemoryConfig) -> Result<(), ConfigError> {
+        let MemoryConfig { worker_count, max_event_queue_size: most, default_event_buffer_size: usual } =
+            config;
+        let in_range = |key: &str, value: &Option<usize>, least: usize, limit: usize| match value {
+            Some(value) if *value < least || *value > limit => {
+                Err(engine.refuse(format!("{key} is {value}: it must be from {least} to {limit}")))
+            }
+            _ => Ok(()),
+        };
+        in_range("workerCount", worker_count, 0, MAX_WORKERS)?;
+        in_range("maxEventQueueSize", most, 1, MAX_CAPACITY)?;
+        in_range("defaultEventBufferSize", usual, 1, most.unwrap_or(MAX_CAPACITY))?;
+        if worker_count.is_some() && self.place("workerCount").is_some() {
+            let why =
+                "workerCount stands for the whole bus as well: it has one pool for all its memory engines";
+            return Err(engine.refuse(why));
+        }
+        Ok(())
     }
 
     /// The engine of a configuration that lists none.
@@ -127,7 +161,8 @@ mod tests {
                 "engines:\n  - {name: a, type: memory, config: {size: 5}}\n  - {name: b, type: custom, config: {size: 5, \
                  maxTopics: x}}\n"
             ),
-            "text:2:38: engines[0].config.size: unknown key; there are none here\n\
+            "text:2:38: engines[0].config.size: unknown key; known here: workerCount, maxEventQueueSize, \
+             defaultEventBufferSize\n\
              text:3:38: engines[1].config.size: unknown key; known here: maxEventQueueSize, defaultEventBufferSize, \
              enableMetrics, metricsInterval, maxTopics, eventFilters\n\
              text:3:58: engines[1].config.maxTopics: expected usize, found the text \"x\""
@@ -143,6 +178,20 @@ mod tests {
         let bus = config.into_builder().expect("a builder").start().wait().expect("it starts");
         let engines = bus.stats().engines;
         assert_eq!((engines.len(), &*engines[0].name, engines[0].kind), (1, "default", "custom"));
+    }
+
+    #[test]
+    fn settings_of_a_memory_engine_are_checked() {
+        let of = |config: &str| refused(&format!("engines: [{{name: a, type: memory, config: {config}}}]"));
+        assert!(of("{workerCount: 1025}").ends_with("workerCount is 1025: it must be from 0 to 1024"));
+        assert!(
+            of("{maxEventQueueSize: 0}").ends_with("maxEventQueueSize is 0: it must be from 1 to 16777216")
+        );
+        let larger = of("{maxEventQueueSize: 5, defaultEventBufferSize: 6}");
+        assert!(larger.ends_with("defaultEventBufferSize is 6: it must be from 1 to 5"), "{larger}");
+        assert!(of("{workerCount: many}").contains("config.workerCount"), "{}", of("{workerCount: many}"));
+        let both = refused("workerCount: 2\nengines: [{name: a, type: memory, config: {workerCount: 1}}]");
+        assert!(both.contains("workerCount stands for the whole bus as well"), "{both}");
     }
 
     #[test]

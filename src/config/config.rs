@@ -48,6 +48,26 @@ const CAPACITY: usize = 1024;
 ///
 #[doc = include_str!("keys.md")]
 ///
+/// The settings of a `memory` engine in a list of several; where it does not say, the bus does. A subscription that reaches
+/// topics of several gets the smallest of their sizes:
+///
+/// | setting | takes | effect |
+/// |---|---|---|
+/// | `workerCount` | a whole number from 0 to 1024 | the bus has one pool for all its memory engines, with as many workers as they say together; not together with `workerCount` of the bus |
+/// | `maxEventQueueSize` | a whole number from 1 to 16777216 | the largest capacity of a subscription that reaches its topics |
+/// | `defaultEventBufferSize` | a whole number from 1 to `maxEventQueueSize` | the capacity of one that does not say its own |
+///
+/// Those of a `custom` engine:
+///
+/// | setting | takes | default | effect |
+/// |---|---|---|---|
+/// | `maxEventQueueSize` | a whole number from 1 | 1000 | how many events may be on their way through the engine |
+/// | `defaultEventBufferSize` | a whole number from 1 | 1024 | how many of them may be handed over and not handled |
+/// | `enableMetrics` | true or false | true | events are counted |
+/// | `metricsInterval` | a time | 30s | how often the metrics are logged |
+/// | `maxTopics` | a whole number | 1000 | how many topics are counted one by one |
+/// | `eventFilters` | a list such as `[{type: topicPrefix, prefixes: ['user.']}]` | none | what is carried |
+///
 /// Variables for the settings of engines spell their keys in upper case with underscores: `…_CONFIG_POOL_SIZE` is
 /// `poolSize`, two underscores lead into a map: `…_CONFIG_TLS__CA_FILE` is `tls.caFile`, and a number is an index:
 /// `…_CONFIG_BROKERS_0` is `brokers[0]`.

@@ -8,8 +8,9 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 
 use super::engine::EngineSettings;
-use super::problem::{ConfigError, ConfigProblem, ConfigProblemKind};
+use super::problem::{ConfigError, ConfigProblem};
 use super::scalar;
+use crate::bus::MemoryEngine;
 use crate::engine::Engine;
 use crate::engine::custom::{CustomEngine, CustomSettings, TopicPrefixFilter};
 
@@ -78,24 +79,47 @@ impl EngineRegistry {
         self.factories.keys().map(String::as_str)
     }
 
-    /// Makes an engine; `None` for the memory engine.
-    pub(super) fn make(&self, settings: &EngineSettings) -> Result<Option<Arc<dyn Engine>>, ConfigError> {
+    /// Makes an engine.
+    pub(super) fn make(&self, settings: &EngineSettings) -> Result<Made, ConfigError> {
         match self.factories.get(settings.kind()) {
-            Some(Some(factory)) => factory(settings).map(Some),
-            Some(None) => {
-                let unknown = |(path, at)| {
-                    let kind = ConfigProblemKind::UnknownKey { nearest: None, known: Vec::new() };
-                    ConfigProblem::new(&at, path, kind)
-                };
-                ConfigError::check(settings.settings().keys().into_iter().map(unknown).collect())?;
-                Ok(None)
-            }
+            Some(Some(factory)) => factory(settings).map(Made::Engine),
+            Some(None) => settings.settings().read().map(Made::Memory),
             None => {
                 let types: Vec<&str> = self.types().collect();
                 let kind = super::read::no_choice(settings.kind(), &types);
                 Err(ConfigProblem::new(&settings.kind_at, settings.name.clone(), kind).into())
             }
         }
+    }
+}
+
+/// What a configuration has made.
+pub(super) enum Made {
+    Memory(MemoryConfig),
+    Engine(Arc<dyn Engine>),
+}
+
+/// The settings of a memory engine, as the original has them.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub(super) struct MemoryConfig {
+    /// The bus has one pool of workers for all its memory engines, with as many as they want together.
+    pub(super) worker_count: Option<usize>,
+    pub(super) max_event_queue_size: Option<usize>,
+    pub(super) default_event_buffer_size: Option<usize>,
+}
+
+impl MemoryConfig {
+    /// The engine, under that name.
+    pub(super) fn engine(&self, name: &str) -> MemoryEngine {
+        let mut engine = MemoryEngine::new(name);
+        if let Some(events) = self.max_event_queue_size {
+            engine = engine.max_capacity(events);
+        }
+        if let Some(events) = self.default_event_buffer_size {
+            engine = engine.capacity(events);
+        }
+        engine
     }
 }
 

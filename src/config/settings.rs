@@ -126,16 +126,6 @@ impl Settings {
         find_masked(&self.node, &self.path, false, problems);
     }
 
-    /// The paths and places of the keys.
-    pub(super) fn keys(&self) -> Vec<(String, Place)> {
-        match &self.node.value {
-            Value::Map(entries) => {
-                entries.iter().map(|(key, _)| (join(&self.path, &key.name), key.at.clone())).collect()
-            }
-            _ => Vec::new(),
-        }
-    }
-
     pub(super) fn node(&self) -> &Node {
         &self.node
     }

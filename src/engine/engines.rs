@@ -10,6 +10,7 @@ use super::transport::Limits;
 use super::{Engine, EngineCall, EngineError, EngineState, Router, Transport};
 use crate::dispatch::{Carriage, Carriers, Hooks, Slot, Tables};
 use crate::event::SubscriptionId;
+use crate::pattern::TopicPattern;
 use crate::sync::Mutex;
 use crate::sync::clock::Deadline;
 use crate::sync::snapshot::Snapshot;
@@ -18,12 +19,39 @@ use crate::tenant::Tenant;
 /// An engine's place on a bus.
 pub(crate) struct EngineSeat {
     pub(crate) name: Arc<str>,
-    /// `None`: the memory engine.
+    /// `None`: a memory engine.
     pub(crate) transport: Option<Arc<Transport>>,
+    sizes: QueueSizes,
 }
 
-/// What an engine is to be called, and what it is; `None` for the memory engine.
-pub(crate) type Seating = (Arc<str>, Option<Arc<dyn Engine>>);
+/// How large the queues are of subscriptions that reach an engine's topics, in events; where it does not say, as on the bus.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct QueueSizes {
+    /// Of those that do not say otherwise.
+    pub(crate) default: Option<usize>,
+    pub(crate) most: Option<usize>,
+}
+
+impl QueueSizes {
+    /// The smaller ones of two.
+    fn and(self, other: Self) -> Self {
+        let smaller = |one: Option<usize>, other: Option<usize>| match (one, other) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        Self { default: smaller(self.default, other.default), most: smaller(self.most, other.most) }
+    }
+}
+
+/// What an engine is.
+#[derive(Clone)]
+pub(crate) enum Seated {
+    Memory(QueueSizes),
+    Engine(Arc<dyn Engine>),
+}
+
+/// What an engine is to be called, and what it is.
+pub(crate) type Seating = (Arc<str>, Seated);
 
 /// The engines of a bus.
 pub(crate) struct Engines {
@@ -38,12 +66,16 @@ impl Engines {
     /// The first one gets what no rule matches.
     pub(crate) fn new(engines: Vec<Seating>, router: Router, limits: Limits, hooks: &Arc<Hooks>) -> Self {
         let seat = |(number, (name, engine)): (usize, Seating)| {
-            let transport = engine.map(|engine| {
-                let number = u8::try_from(number).unwrap_or(u8::MAX);
-                let watch = Reports { name: Arc::clone(&name), hooks: Arc::clone(hooks) };
-                Arc::new(Transport::new(Arc::clone(&name), number, engine, limits, Box::new(watch)))
-            });
-            EngineSeat { name, transport }
+            let (transport, sizes) = match engine {
+                Seated::Memory(sizes) => (None, sizes),
+                Seated::Engine(engine) => {
+                    let number = u8::try_from(number).unwrap_or(u8::MAX);
+                    let watch = Box::new(Reports { name: Arc::clone(&name), hooks: Arc::clone(hooks) });
+                    let transport = Transport::new(Arc::clone(&name), number, engine, limits, watch);
+                    (Some(Arc::new(transport)), QueueSizes::default())
+                }
+            };
+            EngineSeat { name, transport, sizes }
         };
         Self {
             seats: engines.into_iter().enumerate().map(seat).collect(),
@@ -83,6 +115,15 @@ impl Engines {
             slot.spec.patterns.iter().fold(0, |reached, pattern| reached | router.reached_by(tenant, pattern))
         };
         by(&self.router.load_full()) | coming.map_or(0, |coming| by(&coming))
+    }
+
+    /// How large the queue of a subscription to these patterns is.
+    pub(crate) fn queue_sizes(&self, tenant: Option<&Tenant>, patterns: &[TopicPattern]) -> QueueSizes {
+        let router = self.router.load_full();
+        let reached =
+            patterns.iter().fold(0, |reached, pattern| reached | router.reached_by(tenant, pattern));
+        let seats = self.seats.iter().enumerate().filter(|(number, _)| reached & (1 << number) != 0);
+        seats.fold(QueueSizes::default(), |sizes, (_, seat)| sizes.and(seat.sizes))
     }
 
     /// The transports among the engines that a subscription reaches, and whether the memory engine is one.

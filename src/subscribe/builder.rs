@@ -50,7 +50,8 @@ pub struct Subscribe<E: Delivered> {
     pub(super) realm: Arc<Realm>,
     pub(super) patterns: Result<Box<[TopicPattern]>, SubscribeError>,
     pub(super) wants: Option<&'static Wanted>,
-    pub(super) capacity: usize,
+    /// `None`: as the engines say that it reaches, or the bus.
+    pub(super) capacity: Option<usize>,
     pub(super) mode: DeliveryMode,
     pub(super) concurrency: usize,
     pub(super) filter: Option<Admits<E>>,
@@ -70,12 +71,12 @@ impl<E: Delivered> Subscribe<E> {
         wants: Option<&'static Wanted>,
         site: &'static Location<'static>,
     ) -> Self {
-        let (capacity, mode) = (realm.hub.options.capacity, realm.hub.options.mode);
+        let mode = realm.hub.options.mode;
         Self {
             realm,
             patterns,
             wants,
-            capacity,
+            capacity: None,
             mode,
             concurrency: 1,
             filter: None,
@@ -91,7 +92,7 @@ impl<E: Delivered> Subscribe<E> {
     /// Sets how many events the queue holds. From 1 to what [the bus allows](crate::BusBuilder::max_capacity), 2^24; the
     /// bus's default is 1024. Without meaning for an inline handler.
     pub fn capacity(mut self, events: usize) -> Self {
-        self.capacity = events;
+        self.capacity = Some(events);
         self
     }
 

@@ -7,11 +7,12 @@ use super::builder::Subscribe;
 use super::context::Delivery;
 use super::delivered::Delivered;
 use super::handler::{AsyncBody, HandlerResult, InlineBody, Predicate, SyncBody};
-use super::hub::MAX_CONCURRENCY;
+use super::hub::{MAX_CONCURRENCY, Realm};
 use super::joining;
 use super::receiver::{Doorbell, Receiver};
 use super::subscription::Subscription;
 use crate::dispatch::{Consumer, Filter, Sink, Slot, Spec, SubscriptionKind};
+use crate::engine::QueueSizes;
 use crate::error::{HandlerError, SubscribeError};
 use crate::event::DropReason;
 use crate::queue::Ring;
@@ -170,11 +171,10 @@ impl<E: Delivered> Subscribe<E> {
             Ok(_) => {}
             invalid => return std::mem::replace(invalid, Ok(Box::default())).map(drop),
         }
-        let (capacity, concurrency) = (self.capacity, self.concurrency);
+        let (concurrency, (capacity, limit)) = (self.concurrency, self.sizes());
         if capacity == 0 {
             return Err(SubscribeError::ZeroCapacity);
         }
-        let limit = self.realm.hub.options.max_capacity;
         if capacity > limit {
             return Err(SubscribeError::CapacityTooLarge { capacity, limit });
         }
@@ -222,9 +222,22 @@ impl<E: Delivered> Subscribe<E> {
         Ok(subscription)
     }
 
+    /// How many events the queue holds, and how many it may hold at the most.
+    fn sizes(&self) -> (usize, usize) {
+        let Realm { hub, table } = &*self.realm;
+        let of_engines = match (&hub.engines, &self.patterns) {
+            (Some(engines), Ok(patterns)) => engines.queue_sizes(table.tenant(), patterns),
+            _ => QueueSizes::default(),
+        };
+        let limit =
+            of_engines.most.map_or(hub.options.max_capacity, |most| most.min(hub.options.max_capacity));
+        let default = of_engines.default.unwrap_or(hub.options.capacity).min(limit);
+        (self.capacity.unwrap_or(default), limit)
+    }
+
     /// The queue of the subscription, which costs a few words until it is used.
     fn queue(&self) -> Arc<Ring<E>> {
-        Arc::new(Ring::new(self.capacity))
+        Arc::new(Ring::new(self.sizes().0))
     }
 
     /// Checks everything, makes the slot and enters it in the table.
@@ -235,11 +248,12 @@ impl<E: Delivered> Subscribe<E> {
         lanes: Option<()>,
     ) -> Result<Subscription, SubscribeError> {
         self.check()?;
+        let (capacity, _) = self.sizes();
         let Self {
             realm,
             patterns,
             wants,
-            capacity,
+            capacity: _,
             mode,
             concurrency,
             filter,

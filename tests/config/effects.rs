@@ -9,6 +9,7 @@ use trolleybus::{DropReason, Event, EventBus, PublishRefusal, SubscribeError};
 
 use crate::eventually::eventually;
 use crate::support::{PATIENCE, watchdog};
+use crate::threads::threads_named;
 use crate::{bus, config};
 
 /// How many events a queue takes that says nothing of its capacity.
@@ -313,4 +314,48 @@ engines:
     assert!(full().expect("the queue is bounded").to_string().contains("2 events are queued, the limit"));
     assert_eq!(*held.recv().expect("the first"), 0);
     assert_eq!(held.subscription().stats().skipped, 0);
+}
+
+#[test]
+fn x5_engines_config_of_a_memory_engine_is_about_its_subscriptions_and_the_pool() {
+    let bus = bus(
+        "threadName: ofmem\ndefaultEventBufferSize: 50\nengines:\n  - {name: a, type: memory, config: {workerCount: 1, defaultEventBufferSize: 20}}\n  \
+         - {name: b, type: memory, config: {workerCount: 2, maxEventQueueSize: 10}}\n  - {name: c, type: memory}\n\
+         routing:\n  - {topics: ['b.*'], engine: b}\n  - {topics: ['c.*'], engine: c}\n",
+    );
+    let capacity = |pattern: &str| {
+        let receiver = bus.subscribe::<u32>(pattern).receiver().expect("subscribe");
+        let stats = bus.stats();
+        drop(receiver);
+        stats.subscriptions[0].capacity
+    };
+    // Its own, its limit, the bus's, and the smallest where a pattern reaches several.
+    assert_eq!(["a.x", "b.x", "c.x", "*", "c.*"].map(capacity), [20, 10, 50, 10, 50]);
+    let asks = |pattern: &str, events| bus.subscribe::<u32>(pattern).capacity(events).receiver().is_ok();
+    assert!(asks("b.x", 10) && !asks("b.x", 11) && !asks("*", 11) && asks("c.x", 11));
+    let _pooled = bus.subscribe::<u32>("a.x").name("w").handle(|_| ()).expect("subscribe");
+    eventually("one and two workers", || threads_named("ofmem-") == 3);
+}
+
+#[test]
+fn the_sample_of_the_original_s_documentation_is_read_as_it_stands() {
+    // But for redis, which there is no engine for yet.
+    let text = "
+engines:
+  - name: \"memory\"
+    type: \"memory\"
+    config:
+      workerCount: 5
+      maxEventQueueSize: 1000
+  - name: \"redis\"
+    type: \"custom\"
+routing:
+  - topics: [\"user.*\", \"auth.*\"]
+    engine: \"memory\"
+  - topics: [\"*\"]
+    engine: \"redis\"
+";
+    let bus = started(text);
+    let engine = |topic: &str| bus.explain(topic).expect("a topic").engine;
+    assert_eq!(["user.created", "auth.login", "order.placed"].map(engine), ["memory", "memory", "redis"]);
 }

@@ -11,7 +11,8 @@ use crate::dispatch::{Carriers, DeliveryMode, Roster, Slot, TopicTable};
 use crate::engine::ingress::Ingress;
 use crate::engine::transport::Limits;
 use crate::engine::{
-    BoxFuture, Capabilities, Engine, EngineError, Engines, Envelope, Position, Router, Rule, SubscriptionSpec,
+    BoxFuture, Capabilities, Engine, EngineError, Engines, Envelope, Position, QueueSizes, Router, Rule,
+    Seated, SubscriptionSpec,
 };
 use crate::event::{DropReason, SubscriptionId};
 use crate::pattern::TopicPattern;
@@ -75,7 +76,10 @@ impl Engine for Members {
 /// A memory engine and another one, with a rule for `t` if it is `routed`.
 fn engines(engine: &Arc<Members>, routed: bool) -> Arc<Engines> {
     let limits = Limits { in_flight: 1, timeout: Duration::from_secs(1) };
-    let seats = vec![("memory".into(), None), ("e".into(), Some(Arc::clone(engine) as Arc<dyn Engine>))];
+    let seats = vec![
+        ("memory".into(), Seated::Memory(QueueSizes::default())),
+        ("e".into(), Seated::Engine(Arc::clone(engine) as Arc<dyn Engine>)),
+    ];
     let router = if routed { router() } else { Router::default() };
     Arc::new(Engines::new(seats, router, limits, &hooks()))
 }
