@@ -282,7 +282,8 @@ impl BusBuilder {
         Ok(EventBus::from_hub(Arc::new(hub)))
     }
 
-    /// Makes the bus and starts its engines: all of them, or none. There is no bus that is not started.
+    /// Makes the bus and starts its engines: all of them, or none. There is no bus that is not started, so the error of the
+    /// original event bus for that has no counterpart; a bus that has been shut down [says so](crate::PublishRefusal).
     ///
     /// ```
     /// # use trolleybus::EventBus;

@@ -1,6 +1,6 @@
 //! Which engine carries what.
 
-use trolleybus::EventBus;
+use trolleybus::{BuildError, EventBus, MemoryEngine};
 
 use crate::faulty_engine::{Call, Remote};
 use crate::support::watchdog;
@@ -112,4 +112,24 @@ fn every_way_in_which_an_event_ends_is_in_the_account_of_its_engine() {
     assert_eq!((own.filtered, own.skipped, own.in_flight), (3, 3, 0), "{own:?}");
     assert_eq!(stats.engines[0].offered, 0, "nothing went by the first one: {stats:?}");
     assert_eq!(stats.total.offered, 12);
+}
+
+#[test]
+fn sizes_of_a_memory_engine_that_are_out_of_range_are_refused() {
+    let build = |engine: MemoryEngine| EventBus::builder().memory_engine(engine).build();
+    let own = || MemoryEngine::new("own");
+    let limit = 1 << 24;
+    assert!(matches!(build(own().capacity(0)), Err(BuildError::InvalidCapacity { capacity: 0, .. })));
+    assert!(matches!(
+        build(own().capacity(6).max_capacity(5)),
+        Err(BuildError::InvalidCapacity { capacity: 6, limit: 5 })
+    ));
+    for capacity in [0, limit + 1] {
+        let refused = build(own().max_capacity(capacity)).expect_err("out of range");
+        assert!(
+            matches!(refused, BuildError::InvalidMaxCapacity { limit: most, .. } if most == limit),
+            "{refused}"
+        );
+    }
+    assert!(build(own().capacity(limit).max_capacity(limit)).is_ok());
 }
