@@ -166,6 +166,7 @@
 //! | `conformance` | no | the suite that every engine should pass: the module `conformance` |
 //! | `datadog` | no | the accounts for an agent of Datadog, over UDP or a Unix socket: the exporter of the module [`metrics`] |
 //! | `prometheus` | no | the accounts for Prometheus: the collector of the module [`metrics`] |
+//! | `test-clock` | no | `TestClock`: a clock that tests move, so that what depends on time is exact and takes none |
 //! | `tracing` | no | spans and events for the crate `tracing`, trace context and correlation in the metadata: the module `trace` |
 //!
 //! # Trade-offs
@@ -185,6 +186,7 @@
 #![cfg_attr(not(test), warn(clippy::disallowed_methods, clippy::disallowed_types))]
 
 mod bus;
+mod clock;
 #[cfg(feature = "config")]
 mod config;
 #[cfg(all(feature = "conformance", not(loom)))]
@@ -215,6 +217,9 @@ pub use bus::{
     Publisher, Rerouting, Routes, Shutdown, ShutdownReport, Starting, SubscriptionStats, TenantStats,
     TopicInfo, TransportStats, Unfinished, Verdict, WeakEventBus,
 };
+pub use clock::Clock;
+#[cfg(feature = "test-clock")]
+pub use clock::TestClock;
 #[cfg(feature = "config")]
 pub use config::{
     Config, ConfigError, ConfigLoader, ConfigProblem, ConfigProblemKind, DuplicateEngineType, EngineRegistry,

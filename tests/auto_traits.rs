@@ -201,6 +201,7 @@ table! {
     + + + + + EngineFailure;
     + + + + + EngineStats;
     + + + + + TenantStats;
+    + + + + + TestClock;
     + + + + + MemoryEngine;
     + + + - - Joined;
     + + + + + HandlingTimes;
@@ -264,8 +265,17 @@ table! {
 }
 
 /// Public names that are no types of their own: traits and aliases.
-const NO_TYPES: &[&str] =
-    &["BoxFuture", "Delivered", "Engine", "EventFilter", "HandlerResult", "Observer", "Propagator", "Spawn"];
+const NO_TYPES: &[&str] = &[
+    "BoxFuture",
+    "Clock",
+    "Delivered",
+    "Engine",
+    "EventFilter",
+    "HandlerResult",
+    "Observer",
+    "Propagator",
+    "Spawn",
+];
 
 /// Where public names are made public.
 const SOURCES: [&str; 9] = [

@@ -6,6 +6,9 @@
 mod arrivals;
 #[path = "support/eventually.rs"]
 mod eventually;
+#[cfg(feature = "test-clock")]
+#[path = "engines/expiry.rs"]
+mod expiry;
 #[path = "support/faulty_engine.rs"]
 mod faulty_engine;
 #[path = "support/gate.rs"]

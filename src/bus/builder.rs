@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use super::engine_options::{Arranged, EngineOptions};
 use super::{EventBus, Starting};
-use crate::dispatch::{DeliveryMode, Hooks, MAX_DEPTH, Observer};
+use crate::clock::{Clock, TimeSource};
+use crate::dispatch::{DeliveryMode, Hooks, MAX_DEPTH, Observer, Ttls};
 use crate::engine::Engines;
 use crate::error::BuildError;
 use crate::lifecycle::{Feed, LifecycleEvent, Listener};
+use crate::pattern::{PatternError, TopicPattern};
 use crate::subscribe::{Hub, MAX_CAPACITY, Options};
 use crate::sync::thread::available_parallelism;
 use crate::trace::Tracing;
@@ -36,6 +38,8 @@ pub struct BusBuilder {
     pub(super) engines: EngineOptions,
     observer: Option<Arc<dyn Observer>>,
     listeners: Vec<Listener>,
+    /// What is wrong with a rule for times to live.
+    bad_pattern: Option<PatternError>,
     tracing: Tracing,
     /// What is to be told of the configuration that this came from.
     loaded: Option<LifecycleEvent>,
@@ -60,16 +64,18 @@ impl BusBuilder {
                 spawn: None,
                 inline_depth: 64,
                 rotate: false,
-                precise_time: false,
                 max_raw: DEFAULT_MAX_RAW,
                 topic_cache: 65_536,
                 max_tenants: 1024,
                 times: false,
+                ttls: Ttls::default(),
+                time: TimeSource::default(),
                 quarantine_after: None,
             },
             engines: EngineOptions::default(),
             observer: None,
             listeners: Vec::new(),
+            bad_pattern: None,
             tracing: Tracing::default(),
             loaded: None,
         }
@@ -160,7 +166,56 @@ impl BusBuilder {
     /// Gives events their time from the precise clock. Without, it comes in steps of a few
     /// milliseconds, which costs a fifth.
     pub fn precise_time(mut self) -> Self {
-        self.options.precise_time = true;
+        self.options.time = TimeSource::Precise;
+        self
+    }
+
+    /// Gives events their time, and counts their age, by another clock than the system's.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.options.time = TimeSource::Custom(Arc::new(clock));
+        self
+    }
+
+    /// Sets how long events are worth delivering that [do not say so](crate::EventBuilder::ttl), and to whose topic no
+    /// [rule](Self::ttl_of) is about: for ever if not set.
+    ///
+    /// When a handler would start for an event that is so old, it does not: the event is counted as
+    /// [expired](crate::Ledger::expired), and observers [hear of it](Observer::expired). A receiver does not get it. Ages are
+    /// counted from the publish call, or where an engine brings the event, from its arrival.
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.options.ttls.default = Some(ttl);
+        self
+    }
+
+    /// Adds a rule: events on topics that match one of the patterns are worth delivering so long. The first rule that matches
+    /// decides; what an [event says itself](crate::EventBuilder::ttl) goes before.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use trolleybus::EventBus;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let bus = EventBus::builder()
+    ///     .ttl(Duration::from_secs(3600))
+    ///     .ttl_of(["metric.*"], Duration::ZERO)
+    ///     .build()?;
+    /// let mut all = bus.subscribe::<u32>("*").receiver()?;
+    /// bus.publish("metric.load", 1_u32)?;
+    /// bus.publish("order.placed", 2_u32)?;
+    /// assert_eq!((*all.try_recv()?, all.subscription().stats().expired), (2, 1));
+    /// # Ok(()) }
+    /// ```
+    pub fn ttl_of<P>(mut self, patterns: impl IntoIterator<Item = P>, ttl: Duration) -> Self
+    where
+        P: TryInto<TopicPattern, Error: Into<PatternError>>,
+    {
+        for pattern in patterns {
+            match pattern.try_into() {
+                Ok(pattern) => self.options.ttls.rules.push((pattern, ttl)),
+                Err(error) => {
+                    self.bad_pattern.get_or_insert(error.into());
+                }
+            }
+        }
         self
     }
 
@@ -310,6 +365,9 @@ impl BusBuilder {
         if depth == 0 || depth > MAX_DEPTH {
             return Err(BuildError::InvalidDepth { depth, limit: MAX_DEPTH });
         }
+        if let Some(error) = self.bad_pattern {
+            return Err(BuildError::InvalidRule(error));
+        }
         let arranged = self.engines.arrange()?;
         let names = arranged.engines.iter().map(|(name, _)| Arc::clone(name)).collect();
         let feed = if self.listeners.is_empty() {
@@ -318,7 +376,9 @@ impl BusBuilder {
             Some(Feed::start(self.listeners).map_err(BuildError::Threads)?)
         };
         let hooks = Hooks::new(self.observer, self.options.quarantine_after, names, feed);
-        let hooks = Arc::new(hooks.timing(self.options.times).traced(self.tracing));
+        let hooks = Arc::new(
+            hooks.timing(self.options.times).by_clock(self.options.time.clone()).traced(self.tracing),
+        );
         if let Some(loaded) = self.loaded {
             hooks.tell(|_| loaded);
         }
@@ -342,7 +402,8 @@ impl fmt::Debug for BusBuilder {
             .field("thread_name", &options.thread_name)
             .field("inline_depth", &options.inline_depth)
             .field("rotate_order", &options.rotate)
-            .field("precise_time", &options.precise_time)
+            .field("time", &options.time)
+            .field("ttl", &options.ttls)
             .field("max_raw_payload", &options.max_raw)
             .field("topic_cache", &options.topic_cache)
             .field("max_tenants", &options.max_tenants)

@@ -121,9 +121,9 @@ fn memory(name: &str, ledger: &Ledger) -> EngineStats {
 fn tallied(name: &str, tally: &EngineTally) -> EngineStats {
     let delivered = tally.read(Figure::Delivered);
     let dropped_by = Dropped::of(|reason| tally.read(Figure::Dropped(reason)));
-    let dropped = dropped_by.total();
+    let (dropped, expired) = (dropped_by.total(), tally.read(Figure::Expired));
     // The source last, so that it holds what the sinks do.
-    let offered = tally.read(Figure::Offered).max(delivered + dropped);
+    let offered = tally.read(Figure::Offered).max(delivered + dropped + expired);
     EngineStats {
         name: name.to_owned(),
         kind: "memory",
@@ -133,9 +133,9 @@ fn tallied(name: &str, tally: &EngineTally) -> EngineStats {
         failed: tally.read(Figure::Failed),
         dropped,
         dropped_by,
-        expired: 0,
+        expired,
         duplicate: 0,
-        in_flight: offered - delivered - dropped,
+        in_flight: offered - delivered - dropped - expired,
         filtered: tally.read(Figure::Filtered),
         skipped: tally.read(Figure::Skipped),
         transport: None,
@@ -171,6 +171,7 @@ impl EngineStats {
         self.dropped_by =
             Dropped::of(|reason| self.dropped_by.by(reason).saturating_sub(other.dropped_by.by(reason)));
         self.dropped = self.dropped_by.total();
+        off(&mut self.expired, other.expired);
         off(&mut self.in_flight, other.in_flight);
         off(&mut self.filtered, other.filtered);
         off(&mut self.skipped, other.skipped);

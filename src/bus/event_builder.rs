@@ -65,7 +65,8 @@ impl<T: Send + Sync + 'static> EventBuilder<T> {
         self
     }
 
-    /// Sets how long the event is worth delivering. Carried with the event; nothing enforces it yet.
+    /// Sets how long the event is worth delivering, whatever [the bus](crate::BusBuilder::ttl) says: a handler that would start
+    /// later does not, and the event is counted as expired. Engines carry it along.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.extras.ttl = Some(ttl);
         self

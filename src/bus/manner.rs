@@ -1,5 +1,7 @@
 //! What a publish call says of its payload.
 
+use std::time::Duration;
+
 use super::form::Form;
 use crate::event::Extras;
 use crate::tenant::Tenant;
@@ -18,8 +20,11 @@ impl<T: 'static> Manner<T> {
         Self { form, extras: None }
     }
 
-    /// As an event of that tenant, if it is one.
-    pub(super) fn by(mut self, tenant: Option<&Tenant>) -> Self {
+    /// As an event of that tenant, if it is one, that is worth delivering so long if it does not say.
+    pub(super) fn by(mut self, tenant: Option<&Tenant>, ttl: Option<Duration>) -> Self {
+        if let Some(ttl) = ttl {
+            self.extras.get_or_insert_default().ttl.get_or_insert(ttl);
+        }
         if let Some(tenant) = tenant {
             self.extras.get_or_insert_default().tenant = Some(tenant.clone());
         }

@@ -121,7 +121,7 @@ fn by_the_way<T: Send + Sync + 'static>(
     patience: Patience,
 ) -> Result<Receipt, Detour<T>> {
     let (engine, began) = (list.engine(), list.is_observed().then(clock::now));
-    let mut manner = manner.by(realm.table.tenant());
+    let mut manner = manner.by(realm.table.tenant(), list.ttl());
     let hooks = &realm.hub.hooks;
     let sending = hooks.tracing.publish(&list.topic, hooks.engine_name(engine), manner.extras.as_deref());
     let entered = sending.enter();
@@ -202,7 +202,7 @@ fn pass_as<T: Send + Sync + 'static>(
 /// The time of an event that is published now.
 #[inline]
 pub(super) fn stamp(hub: &Hub) -> Stamp {
-    if hub.options.precise_time { Stamp::precise() } else { Stamp::coarse() }
+    hub.options.time.stamp()
 }
 
 /// Who goes first in this turn: in as many turns as there are subscribers, each of them once.

@@ -54,6 +54,9 @@ impl Config {
         if self.precise_time() {
             builder = builder.precise_time();
         }
+        if let Some(ttl) = self.event_ttl() {
+            builder = builder.ttl(ttl);
+        }
         if let Some(panics) = self.quarantine_after() {
             builder = builder.quarantine_after(panics);
         }
@@ -62,11 +65,12 @@ impl Config {
 
     /// The event that tells of it.
     fn loaded(&self) -> LifecycleEvent {
+        let ttl = self.event_ttl().map_or(LifecycleValue::Null, |ttl| ttl.as_secs_f64().into());
         LifecycleEvent::of_bus(types::CONFIG_LOADED)
             .with("engine", self.default_engine().to_owned())
             .with("max_queue_size", self.max_event_queue_size())
             .with("worker_count", self.worker_count())
-            .with("event_ttl", LifecycleValue::Null)
+            .with("event_ttl", ttl)
             .with("retention_days", LifecycleValue::Null)
     }
 

@@ -45,6 +45,9 @@ impl Config {
             ("topicCache", number(self.topic_cache)),
             ("maxTenants", number(self.max_tenants)),
         ];
+        if let Some(ttl) = self.event_ttl {
+            values.push(("eventTTL", Value::Text(super::scalar::print_duration(ttl))));
+        }
         if let DeliveryMode::Timeout(time) = self.delivery_mode {
             values.push(("publishBlockTimeout", Value::Text(super::scalar::print_duration(time))));
         }

@@ -93,6 +93,7 @@ pub struct Config {
     pub(super) max_raw_payload: usize,
     pub(super) topic_cache: usize,
     pub(super) max_tenants: usize,
+    pub(super) event_ttl: Option<Duration>,
     pub(super) quarantine_after: Option<NonZeroU32>,
     pub(super) engines: Vec<EngineSettings>,
     pub(super) routing: Vec<Rule>,
@@ -118,6 +119,7 @@ impl Default for Config {
             max_raw_payload: 16 * 1024 * 1024,
             topic_cache: 65_536,
             max_tenants: 1024,
+            event_ttl: None,
             quarantine_after: None,
             engines: Vec::new(),
             routing: Vec::new(),
@@ -264,6 +266,12 @@ impl Config {
         self.max_tenants
     }
 
+    /// How long events are worth delivering that do not say so themselves; `None`: for ever.
+    #[must_use]
+    pub fn event_ttl(&self) -> Option<Duration> {
+        self.event_ttl
+    }
+
     /// After how many panics in a row a subscription is paused.
     #[must_use]
     pub fn quarantine_after(&self) -> Option<NonZeroU32> {
@@ -284,7 +292,7 @@ impl PartialEq for Config {
                 (config.max_event_queue_size, config.default_event_buffer_size(), config.worker_count),
                 (config.delivery_mode, config.rotate_subscriber_order, config.spin, config.inline_depth),
                 (config.precise_time, config.max_raw_payload, config.topic_cache),
-                (config.max_tenants, config.quarantine_after),
+                (config.max_tenants, config.event_ttl, config.quarantine_after),
             )
         };
         // The type of the only engine does not count where engines are listed.

@@ -138,8 +138,8 @@ pub(crate) const KEYS: &[KeySpec] = &[
         kind: Kind::Time(1_000_000, 100 * YEAR),
         default: "none: events do not expire",
         original: Some("1h, and ignored"),
-        effect: "none yet: the key is refused",
-        support: Support::NotYet("events do not expire in this release"),
+        effect: "how long events are worth delivering that do not say so themselves",
+        support: Support::Yes,
     },
     KeySpec {
         path: "retentionDays",

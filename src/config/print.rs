@@ -33,6 +33,9 @@ impl fmt::Display for Config {
         writeln!(f, "maxRawPayload: {}", print_size(self.max_raw_payload() as u64))?;
         writeln!(f, "topicCache: {}", self.topic_cache())?;
         writeln!(f, "maxTenants: {}", self.max_tenants())?;
+        if let Some(ttl) = self.event_ttl() {
+            writeln!(f, "eventTTL: {}", print_duration(ttl))?;
+        }
         if let Some(panics) = self.quarantine_after() {
             writeln!(f, "quarantineAfter: {panics}")?;
         }

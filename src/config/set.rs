@@ -144,6 +144,14 @@ impl Config {
         self.put("quarantineAfter")
     }
 
+    /// Sets how long events are worth delivering that do not say so themselves.
+    #[must_use]
+    #[track_caller]
+    pub fn with_event_ttl(mut self, ttl: Duration) -> Self {
+        self.event_ttl = Some(ttl);
+        self.put("eventTTL")
+    }
+
     /// Sets how many tenants the bus serves at a time.
     #[must_use]
     #[track_caller]
@@ -171,6 +179,7 @@ impl Config {
             ("preciseTime", Parsed::Flag(precise)) => self.precise_time = precise,
             ("maxRawPayload", Parsed::Number(bytes)) => self.max_raw_payload = size(bytes),
             ("topicCache", Parsed::Number(topics)) => self.topic_cache = size(topics),
+            ("eventTTL", Parsed::Time(ttl)) => self.event_ttl = Some(ttl),
             ("maxTenants", Parsed::Number(tenants)) => self.max_tenants = size(tenants),
             ("quarantineAfter", Parsed::Number(panics)) => {
                 self.quarantine_after = u32::try_from(panics).ok().and_then(NonZeroU32::new);

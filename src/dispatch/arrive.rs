@@ -5,6 +5,7 @@
 
 use std::any::TypeId;
 use std::sync::Arc;
+use std::time::Duration;
 
 use smallvec::SmallVec;
 
@@ -72,16 +73,16 @@ pub(crate) fn nobody_is_left(
 /// that are to be waited for. `None`: nobody subscribes to anything of the event's tenant. Inline handlers run here, at the first level of nesting.
 pub(crate) fn arrive(arriving: &Arriving<'_>, list: Option<&SubscriberList>, hooks: &Hooks) -> Receipt {
     let completion = Arc::clone(&arriving.completion);
-    let receipt = list.map(|list| walk_past(arriving, list)).unwrap_or_default();
+    let receipt = list.map(|list| walk_past(arriving, list, hooks.time.tick())).unwrap_or_default();
     hooks.passed_on(arriving.engine, &receipt);
     hooks.completed(completion.release());
     receipt
 }
 
-fn walk_past(arriving: &Arriving<'_>, list: &SubscriberList) -> Receipt {
+fn walk_past(arriving: &Arriving<'_>, list: &SubscriberList, now: u32) -> Receipt {
     let nested = list.all().any(|slot| slot.is_inline()).then(|| Nested::enter(MAX_DEPTH)).flatten();
     let mut walk = Walk {
-        forms: Forms { arriving, topic: &list.topic, made: SmallVec::new() },
+        forms: Forms { arriving, topic: &list.topic, now, ttl: list.ttl(), made: SmallVec::new() },
         nested: nested.as_ref(),
         receipt: Receipt::default(),
     };
@@ -179,6 +180,10 @@ type Form = Result<Box<dyn Source>, DecodeError>;
 struct Forms<'a> {
     arriving: &'a Arriving<'a>,
     topic: &'a Topic,
+    /// The tick of the arrival.
+    now: u32,
+    /// How long the topic's events are worth delivering if they do not say.
+    ttl: Option<Duration>,
     made: SmallVec<[(Option<TypeId>, Form); 2]>,
 }
 
@@ -226,10 +231,10 @@ impl Forms<'_> {
             tenant: envelope.tenant().cloned(),
             key: envelope.key().map(Into::into),
             metadata: envelope.metadata().clone(),
-            ttl: envelope.ttl(),
+            ttl: envelope.ttl().or(self.ttl),
             completion: Some(Arc::clone(completion)),
         };
-        let stamp = Stamp::arrived(envelope.time());
+        let stamp = Stamp::arrived(envelope.time(), self.now);
         Head::new(self.topic.clone(), stamp, Tag::new(kind, *engine), Some(Box::new(extras)))
     }
 }

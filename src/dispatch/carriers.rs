@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::ttl::Ttl;
 use crate::event::SubscriptionId;
 use crate::tenant::Tenant;
 
@@ -20,6 +21,8 @@ pub(crate) struct Carriage {
     pub(crate) observed: bool,
     /// They are a tenant's, and say so.
     pub(crate) of_tenant: bool,
+    /// How long they are worth delivering if they do not say.
+    pub(crate) ttl: Ttl,
 }
 
 /// The engines of a bus, if it has more than the memory engine.

@@ -19,11 +19,12 @@ pub(crate) enum Figure {
     Failed,
     Filtered,
     Skipped,
+    Expired,
     Dropped(DropReason),
 }
 
 /// So many counters has a stripe.
-const FIGURES: usize = 6 + DropReason::ALL.len();
+const FIGURES: usize = 7 + DropReason::ALL.len();
 
 impl Figure {
     fn index(self) -> usize {
@@ -34,7 +35,8 @@ impl Figure {
             Self::Failed => 3,
             Self::Filtered => 4,
             Self::Skipped => 5,
-            Self::Dropped(reason) => 6 + reason as usize,
+            Self::Expired => 6,
+            Self::Dropped(reason) => 7 + reason as usize,
         }
     }
 }
@@ -95,6 +97,8 @@ impl EngineTally {
             count(
                 match problem {
                     Problem::Dropped { reason, .. } => Figure::Dropped(*reason),
+                    // Counted where it was found.
+                    Problem::Expired { .. } => continue,
                     Problem::Failed { .. } => Figure::Failed,
                 },
                 1,

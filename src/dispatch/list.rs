@@ -1,6 +1,7 @@
 //! The list of all subscriptions that match one topic, in registration order, groups apart.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use smallvec::SmallVec;
 
@@ -232,6 +233,11 @@ impl SubscriberList {
     #[inline]
     pub(crate) fn is_routed(&self) -> bool {
         self.carriage != Carriage::default()
+    }
+
+    /// How long the topic's events are worth delivering if they do not say.
+    pub(crate) fn ttl(&self) -> Option<Duration> {
+        self.carriage.ttl.get()
     }
 
     /// The detour, if another memory engine is all that there is to it.

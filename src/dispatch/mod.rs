@@ -5,6 +5,7 @@
 //! | `tables.rs`, `table.rs`, `buckets.rs`, `index.rs`, `list.rs`, `chunks.rs` | from a topic's name to the list of its subscribers |
 //! | `pass.rs`, `batch.rs`, `offer.rs`, `wait.rs` | the publishers' side |
 //! | `deadlock.rs` | which handlers wait for one another |
+//! | `ttl.rs` | how long events are worth delivering |
 //! | `spec.rs`, `slot.rs`, `inlet.rs` | what was asked for; a subscription; its queue (`../queue`) without the type of its events |
 //! | `take.rs`, `close.rs` | the consumers' side, and the end |
 //! | `tally.rs`, `stripe.rs`, `times.rs`, `roster.rs` | counters and their consistent reading |
@@ -44,6 +45,7 @@ mod tables;
 mod take;
 mod tally;
 mod times;
+mod ttl;
 mod views;
 mod wait;
 
@@ -76,4 +78,5 @@ pub(crate) use tables::{MakeTable, Tables};
 pub(crate) use take::Next;
 pub use tally::{Dropped, Ledger};
 pub use times::HandlingTimes;
+pub(crate) use ttl::Ttls;
 pub(crate) use wait::Waits;

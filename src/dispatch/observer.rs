@@ -11,9 +11,10 @@ use super::engine_tally::{EngineTally, Figure};
 use super::passing::Passing;
 use super::receipt::Receipt;
 use super::slot::Slot;
+use crate::clock::TimeSource;
 use crate::envelope::DecodeError;
 use crate::error::HandlerError;
-use crate::event::{CompletionPanicked, DropReason, Head, SubscriptionId};
+use crate::event::{CompletionPanicked, DropReason, Head, Settled, SubscriptionId};
 use crate::guard::guarded;
 use crate::lifecycle::{Feed, LifecycleEvent, types};
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -41,6 +42,12 @@ pub trait Observer: Send + Sync + 'static {
     /// An engine's state has changed.
     fn engine_state(&self, engine: &str, state: EngineState) {
         let _ = (engine, state);
+    }
+
+    /// An event was so old when a handler of the subscription would have started that it [is not worth
+    /// delivering](crate::BusBuilder::ttl) any more.
+    fn expired(&self, subscription: SubscriptionId, topic: &Topic, age: Duration) {
+        let _ = (subscription, topic, age);
     }
 
     /// Something that people should know, in words: an event of an unexpected type, a filter that
@@ -119,6 +126,8 @@ pub(crate) struct Hooks {
     tallies: Box<[EngineTally]>,
     /// How long handlers take is counted.
     pub(super) times: bool,
+    /// When events are made, and how old they are.
+    pub(crate) time: TimeSource,
     /// Messages that were due for standard error.
     printed: AtomicU64,
 }
@@ -136,12 +145,27 @@ impl Hooks {
     ) -> Self {
         let tallies = engines.iter().skip(1).map(|_| EngineTally::new()).collect();
         let (tracing, printed) = (Tracing::default(), AtomicU64::new(0));
-        Self { observer, quarantine_after, feed, tracing, engines, tallies, times: false, printed }
+        Self {
+            observer,
+            quarantine_after,
+            feed,
+            tracing,
+            engines,
+            tallies,
+            times: false,
+            time: TimeSource::default(),
+            printed,
+        }
     }
 
     /// The same of a bus that is traced, or not.
     pub(crate) fn traced(self, tracing: Tracing) -> Self {
         Self { tracing, ..self }
+    }
+
+    /// The same, with a clock.
+    pub(crate) fn by_clock(self, time: TimeSource) -> Self {
+        Self { time, ..self }
     }
 
     /// The same, and counts how long handlers take, or does not.
@@ -296,6 +320,21 @@ impl Hooks {
                 .with("engine", this.engine(event.engine()))
                 .of_tenant(event.tenant())
         });
+    }
+
+    /// An event was too old for a subscription.
+    #[cold]
+    pub(super) fn expired(&self, slot: &Slot, event: &Head, age: Duration) {
+        let engine = event.engine();
+        if engine != 0 {
+            self.count(engine, Figure::Expired);
+        }
+        if let Some(observer) = &self.observer {
+            Self::guarded(|| observer.expired(slot.id, event.topic(), age));
+        }
+        if let Some(completion) = event.completion() {
+            self.completed(completion.settle(Settled::Expired(slot.id)));
+        }
     }
 
     pub(super) fn quarantined(&self, slot: &Slot, panics: u32) {

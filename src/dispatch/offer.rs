@@ -1,6 +1,7 @@
 //! The publishers' side of a slot: judge an event, offer it, wake the consumer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::frames::Stage;
 use super::inlet::{Inlet, Push};
@@ -161,6 +162,11 @@ impl<'a> Stage<'a> {
         event: &Passing<'_>,
         handler: impl FnOnce() -> Result<(), HandlerError>,
     ) -> Inline {
+        if event.head().ttl().is_some()
+            && let Some(age) = event.head().expired_at(slot.hooks.time.tick())
+        {
+            return self.expire(slot, event.head(), age);
+        }
         let last = match slot.limited.then(|| slot.claim()) {
             None | Some(Claim::Granted) => false,
             Some(Claim::Last) => true,
@@ -187,6 +193,20 @@ impl<'a> Stage<'a> {
             Ok(()) => Inline::Done,
             Err(error) => Inline::Failed(error),
         }
+    }
+
+    /// The event is too old for the handler.
+    #[cold]
+    #[inline(never)]
+    fn expire(&mut self, slot: &Slot, event: &Head, age: Duration) -> Inline {
+        if !slot.is_open() {
+            return Inline::Gone;
+        }
+        // Other code of the application follows.
+        self.leave();
+        slot.refused.expire();
+        slot.hooks.expired(slot, event, age);
+        Inline::Expired
     }
 
     /// Runs a handler that was entered, of a subscription that is watched.
@@ -252,4 +272,6 @@ pub(crate) enum Inline {
     Gone,
     /// Not offered: it asks for another type.
     Skipped,
+    /// The event was too old.
+    Expired,
 }

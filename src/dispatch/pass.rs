@@ -155,8 +155,8 @@ impl<'a> Pass<'a> {
         start: usize,
     ) -> (Receipt, Option<Last<'l, T>>) {
         self.began = list.needs_clock().then(clock::now);
-        // A completion counts each offer: that is left to those who judge.
-        let typed = self.event.completion().is_none();
+        // A completion counts each offer, and an age is looked at before each: that is left to those who judge.
+        let typed = self.event.head().is_plain();
         let mut last = None;
         if list.has_queues() {
             // Nothing comes after it that needs the event.

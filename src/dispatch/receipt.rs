@@ -96,6 +96,11 @@ pub enum Problem {
         /// Why.
         reason: DropReason,
     },
+    /// The event was too old for an inline handler: its [time to live](crate::BusBuilder::ttl) was over.
+    Expired {
+        /// Whose handler did not get it.
+        subscription: SubscriptionId,
+    },
     /// An inline handler returned an error or panicked.
     Failed {
         /// Whose handler.
@@ -110,7 +115,9 @@ impl Problem {
     #[must_use]
     pub fn subscription(&self) -> SubscriptionId {
         match self {
-            Self::Dropped { subscription, .. } | Self::Failed { subscription, .. } => *subscription,
+            Self::Dropped { subscription, .. }
+            | Self::Expired { subscription }
+            | Self::Failed { subscription, .. } => *subscription,
         }
     }
 }
@@ -119,6 +126,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Dropped { subscription, reason } => write!(f, "{subscription}: dropped ({reason})"),
+            Self::Expired { subscription } => write!(f, "{subscription}: expired"),
             Self::Failed { subscription, error } => write!(f, "{subscription}: {error}"),
         }
     }
@@ -148,7 +156,7 @@ impl Receipt {
     /// Subscriptions that were offered the event.
     #[must_use]
     pub fn offered(&self) -> usize {
-        self.delivered() + self.queued() + self.dropped()
+        self.delivered() + self.queued() + self.dropped() + self.expired()
     }
 
     /// Inline handlers that ran, the failed ones included.
@@ -185,6 +193,12 @@ impl Receipt {
     #[must_use]
     pub fn dropped(&self) -> usize {
         self.problems().iter().filter(|problem| matches!(problem, Problem::Dropped { .. })).count()
+    }
+
+    /// Inline subscriptions for which the event was too old.
+    #[must_use]
+    pub fn expired(&self) -> usize {
+        self.problems().iter().filter(|problem| matches!(problem, Problem::Expired { .. })).count()
     }
 
     /// The drops by reason.
@@ -247,6 +261,11 @@ impl Receipt {
     #[cold]
     pub(super) fn drop_one(&mut self, subscription: SubscriptionId, reason: DropReason) {
         self.more.get_or_insert_default().problems.push(Problem::Dropped { subscription, reason });
+    }
+
+    #[cold]
+    pub(super) fn expire_one(&mut self, subscription: SubscriptionId) {
+        self.more.get_or_insert_default().problems.push(Problem::Expired { subscription });
     }
 
     #[cold]

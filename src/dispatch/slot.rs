@@ -415,7 +415,7 @@ impl Slot {
     /// How long ago the oldest queued event was published; coarse, to a few milliseconds.
     pub(crate) fn oldest_age(&self) -> Option<Duration> {
         let tick = self.inlet()?.oldest_tick()?;
-        Some(clock::tick_age(tick, clock::Stamp::coarse().tick_ms))
+        Some(clock::tick_age(tick, self.hooks.time.tick()))
     }
 }
 

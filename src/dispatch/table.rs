@@ -27,6 +27,7 @@ use super::index::PatternIndex;
 use super::list::SubscriberList;
 use super::slot::Slot;
 use super::spec::Group;
+use super::ttl::{Ttl, Ttls};
 use crate::lifecycle::{Feed, LifecycleEvent};
 use crate::pattern::TopicPattern;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -92,6 +93,8 @@ pub(crate) struct TopicTable {
     feed: Option<Arc<Feed>>,
     /// Somebody hears of each publish call.
     observed: bool,
+    /// How long events are worth delivering, if not for ever.
+    ttls: Option<Arc<Ttls>>,
     /// Whose topics they are, if they are a tenant's.
     tenant: Option<Tenant>,
 }
@@ -173,8 +176,14 @@ impl TopicTable {
             carriers,
             observed: feed.is_some(),
             feed,
+            ttls: None,
             tenant: None,
         }
+    }
+
+    /// The same of a bus whose events expire.
+    pub(super) fn with_ttls(self, ttls: Option<Arc<Ttls>>) -> Self {
+        Self { ttls, ..self }
     }
 
     /// The same of a bus of which somebody hears of each publish call, or nobody.
@@ -205,7 +214,8 @@ impl TopicTable {
             .carriers
             .as_ref()
             .map_or_else(Carriage::default, |carriers| carriers.route(self.tenant(), topic));
-        Carriage { observed: self.observed, of_tenant: self.tenant.is_some(), ..carriage }
+        let ttl = self.ttls.as_ref().map_or(Ttl::NONE, |ttls| ttls.of(topic));
+        Carriage { observed: self.observed, of_tenant: self.tenant.is_some(), ttl, ..carriage }
     }
 
     /// Tells of a topic, or a pattern: the first subscription to it has come, or the last one has gone. Under the writer lock,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::carriers::Carriers;
 use super::roster::Roster;
 use super::table::TopicTable;
+use super::ttl::Ttls;
 use crate::lifecycle::Feed;
 use crate::sync::{Mutex, hash_keys};
 use crate::tenant::Tenant;
@@ -30,6 +31,8 @@ pub(crate) struct MakeTable {
     pub(crate) cap: usize,
     pub(crate) carriers: Option<Arc<dyn Carriers>>,
     pub(crate) feed: Option<Arc<Feed>>,
+    /// How long events are worth delivering, if not for ever.
+    pub(crate) ttls: Option<Arc<Ttls>>,
     /// Somebody hears of each publish call.
     pub(crate) observed: bool,
 }
@@ -37,7 +40,7 @@ pub(crate) struct MakeTable {
 impl MakeTable {
     fn table(&self, tenant: Option<Tenant>) -> Arc<TopicTable> {
         let table = TopicTable::new(self.cap, self.carriers.clone(), self.feed.clone());
-        Arc::new(table.observed(self.observed).of_tenant(tenant))
+        Arc::new(table.observed(self.observed).with_ttls(self.ttls.clone()).of_tenant(tenant))
     }
 }
 

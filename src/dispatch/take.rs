@@ -32,7 +32,27 @@ impl Slot {
     /// Takes the next event out of the slot's queue.
     #[inline(always)]
     pub(crate) fn take<E: Queued>(&self, queue: &Ring<E>) -> Next<E> {
-        self.next(queue.pop())
+        let next = self.next(queue.pop());
+        match &next {
+            Next::Event(event) if event.head().ttl().is_some() => self.take_young(next, queue),
+            _ => next,
+        }
+    }
+
+    /// Takes on until an event is not too old. Such an event goes without a handler.
+    #[cold]
+    #[inline(never)]
+    fn take_young<E: Queued>(&self, mut next: Next<E>, queue: &Ring<E>) -> Next<E> {
+        loop {
+            let Next::Event(event) = next else { return next };
+            let Some(age) = event.head().expired_at(self.hooks.time.tick()) else {
+                return Next::Event(event);
+            };
+            self.ended.expire();
+            self.hooks.expired(self, event.head(), age);
+            drop_guarded(event);
+            next = self.next(queue.pop());
+        }
     }
 
     /// As [`take`](Self::take), for models, which have no typed end of the queue.

@@ -26,6 +26,8 @@ pub(crate) struct Refused {
     cancelled: AtomicU64,
     shutdown: AtomicU64,
     deadlock: AtomicU64,
+    /// Events that were too old for an inline handler.
+    expired: AtomicU64,
 }
 
 impl Ended {
@@ -75,6 +77,12 @@ impl Ended {
         counter.fetch_add(1, Ordering::Release);
     }
 
+    /// Counts an accepted event that was too old when its handler would have started.
+    pub(crate) fn expire(&self) {
+        // Release: as above.
+        self.expired.fetch_add(1, Ordering::Release);
+    }
+
     /// How many were dropped.
     pub(crate) fn dropped(&self) -> u64 {
         // Acquire: as in `Sinks::read`.
@@ -86,6 +94,12 @@ impl Ended {
 }
 
 impl Refused {
+    /// Counts an event that was offered and was too old.
+    pub(crate) fn expire(&self) {
+        // Relaxed: offered and expired are raised by this one step.
+        self.expired.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Counts an event that was offered and found no room.
     pub(crate) fn drop(&self, reason: DropReason) {
         let counter = match reason {
@@ -107,6 +121,8 @@ pub(crate) struct Sinks {
     pub(crate) failed: u64,
     pub(crate) expired: u64,
     pub(crate) duplicate: u64,
+    /// Too old at the offer.
+    pub(crate) expired_at_once: u64,
     /// Dropped after they were accepted.
     pub(crate) ended: Dropped,
     /// Dropped at the offer.
@@ -136,6 +152,7 @@ impl Sinks {
             delivered,
             failed: ended_counters.failed.load(Ordering::Relaxed).min(delivered),
             expired: read(&ended_counters.expired),
+            expired_at_once: read(&refused_counters.expired),
             duplicate: read(&ended_counters.duplicate),
             ended,
             refused,
@@ -260,7 +277,7 @@ pub struct Ledger {
 impl Ledger {
     /// The reading of one subscription, from its sinks, its stripes and its two counts.
     pub(crate) fn read(sinks: &Sinks, stripes: super::stripe::StripeSums, taken: u64, accepted: u64) -> Self {
-        let refused = sinks.refused.total();
+        let refused = sinks.refused.total() + sinks.expired_at_once;
         let mut dropped = sinks.ended;
         dropped.add(&sinks.refused);
         Self {
@@ -268,7 +285,7 @@ impl Ledger {
             delivered: stripes.left + sinks.delivered,
             failed: stripes.failed + sinks.failed,
             dropped,
-            expired: sinks.expired,
+            expired: sinks.expired + sinks.expired_at_once,
             duplicate: sinks.duplicate,
             queued: accepted - taken,
             running: taken - sinks.ended_total() + stripes.entered - stripes.left,

@@ -45,10 +45,12 @@ const OPEN_MASK: u64 = u32::MAX as u64;
 const GIVEN: u64 = 1 << 32;
 
 /// Who was not done well, until the callback takes the lists.
+#[derive(Default)]
 struct Record {
     callback: Option<Callback>,
     failed: Vec<SubscriptionId>,
     dropped: Vec<(SubscriptionId, DropReason)>,
+    expired: Vec<SubscriptionId>,
 }
 
 impl Completion {
@@ -56,7 +58,7 @@ impl Completion {
     pub(crate) fn new(callback: Callback) -> Self {
         Self {
             counts: AtomicU64::new(OPEN),
-            record: Mutex::new(Record { callback: Some(callback), failed: Vec::new(), dropped: Vec::new() }),
+            record: Mutex::new(Record { callback: Some(callback), ..Record::default() }),
         }
     }
 
@@ -82,6 +84,9 @@ impl Completion {
             }
             Settled::Dropped(subscription, reason) => {
                 self.record.lock().dropped.push((subscription, reason));
+            }
+            Settled::Expired(subscription) => {
+                self.record.lock().expired.push(subscription);
             }
         }
         self.end(OPEN)
@@ -117,15 +122,14 @@ impl Completion {
 
     #[cold]
     fn finish(&self, given: u64) -> Result<(), CompletionPanicked> {
-        let (callback, failed, dropped) = {
-            let mut record = self.record.lock();
-            (record.callback.take(), std::mem::take(&mut record.failed), std::mem::take(&mut record.dropped))
-        };
+        let Record { callback, failed, dropped, expired } = std::mem::take(&mut *self.record.lock());
         // The lock is released: the callback may publish, and may drop what it owns.
         let Some(callback) = callback else { return Ok(()) };
         // Saturates only if a subscription settled without having been opened, which is a bug.
-        let done = usize::try_from(given).unwrap_or(usize::MAX).saturating_sub(failed.len() + dropped.len());
-        let outcome = Outcome { done, failed, dropped };
+        let done = usize::try_from(given)
+            .unwrap_or(usize::MAX)
+            .saturating_sub(failed.len() + dropped.len() + expired.len());
+        let outcome = Outcome { done, failed, dropped, expired };
         catch_unwind(AssertUnwindSafe(|| callback(outcome))).map_err(CompletionPanicked::new)
     }
 }
@@ -199,7 +203,8 @@ mod tests {
         completion.settle(Settled::Dropped(A, DropReason::Full)).expect("no panic");
         assert_eq!(*calls.lock(), []);
         completion.settle(Settled::Done).expect("no panic");
-        let expected = Outcome { done: 2, failed: vec![B], dropped: vec![(A, DropReason::Full)] };
+        let expected =
+            Outcome { done: 2, failed: vec![B], dropped: vec![(A, DropReason::Full)], expired: Vec::new() };
         assert_eq!(*calls.lock(), [expected]);
     }
 
@@ -336,7 +341,12 @@ mod models {
             for thread in threads {
                 thread.join().expect("no panic");
             }
-            observed.expect_one_call(Outcome { done: 1, failed: vec![A], dropped: Vec::new() });
+            observed.expect_one_call(Outcome {
+                done: 1,
+                failed: vec![A],
+                dropped: Vec::new(),
+                expired: Vec::new(),
+            });
         });
     }
 
@@ -360,6 +370,7 @@ mod models {
                 done: 1,
                 failed: Vec::new(),
                 dropped: vec![(A, DropReason::Full)],
+                expired: Vec::new(),
             });
         });
     }

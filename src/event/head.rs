@@ -97,14 +97,27 @@ impl Head {
         self.extras.get().map_or(&NO_METADATA, |extras| &extras.metadata)
     }
 
+    #[inline]
     pub(crate) fn ttl(&self) -> Option<Duration> {
         self.extras.get()?.ttl
+    }
+
+    /// How old the event is, if it is too old to be delivered at that tick.
+    pub(crate) fn expired_at(&self, now: u32) -> Option<Duration> {
+        let (ttl, age) = (self.ttl()?, clock::tick_age(self.tick_ms, now));
+        (age >= ttl).then_some(age)
     }
 
     /// Says whether it has what few events have: an id that somebody asked for, a key, a completion.
     #[inline]
     pub(crate) fn has_extras(&self) -> bool {
         self.extras.get().is_some()
+    }
+
+    /// Says whether nobody waits for its end, and it does not expire: one null check for an event without extras.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.extras.get().is_none_or(|extras| extras.completion.is_none() && extras.ttl.is_none())
     }
 
     /// One null check for an event without extras.

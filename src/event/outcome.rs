@@ -77,6 +77,8 @@ pub(crate) enum Settled {
     Failed(SubscriptionId),
     /// It never got the event.
     Dropped(SubscriptionId, DropReason),
+    /// The event was too old for it.
+    Expired(SubscriptionId),
 }
 
 /// What became of an event at all the subscriptions that it was given to.
@@ -89,13 +91,15 @@ pub struct Outcome {
     pub failed: Vec<SubscriptionId>,
     /// The subscriptions that never got it, and why.
     pub dropped: Vec<(SubscriptionId, DropReason)>,
+    /// The subscriptions for which it was too old.
+    pub expired: Vec<SubscriptionId>,
 }
 
 impl Outcome {
     /// Says whether nobody failed and nobody missed it. An event that nobody subscribes to is ok.
     #[must_use]
     pub fn is_ok(&self) -> bool {
-        self.failed.is_empty() && self.dropped.is_empty()
+        self.failed.is_empty() && self.dropped.is_empty() && self.expired.is_empty()
     }
 }
 

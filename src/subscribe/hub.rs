@@ -4,7 +4,10 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::dispatch::{Carriers, DeliveryMode, Hooks, MakeTable, Roster, SlotParts, Tables, TopicTable};
+use crate::clock::TimeSource;
+use crate::dispatch::{
+    Carriers, DeliveryMode, Hooks, MakeTable, Roster, SlotParts, Tables, TopicTable, Ttls,
+};
 use crate::engine::Engines;
 use crate::error::SubscribeError;
 use crate::sync::Mutex;
@@ -32,12 +35,15 @@ pub(crate) struct Options {
     pub(crate) spawn: Option<Arc<dyn Spawn>>,
     pub(crate) inline_depth: usize,
     pub(crate) rotate: bool,
-    pub(crate) precise_time: bool,
     pub(crate) max_raw: usize,
     pub(crate) topic_cache: usize,
     pub(crate) max_tenants: usize,
     /// How long handlers take is counted.
     pub(crate) times: bool,
+    /// How long events are worth delivering,
+    pub(crate) ttls: Ttls,
+    /// and when they are made: what the hooks have, at hand.
+    pub(crate) time: TimeSource,
     pub(crate) quarantine_after: Option<NonZeroU32>,
 }
 
@@ -75,7 +81,8 @@ impl Hub {
         let carriers = engines.clone().map(|engines| engines as Arc<dyn Carriers>);
         let roster = Arc::new(Roster::default());
         let (feed, observed) = (hooks.feed.clone(), hooks.hears_publishes());
-        let make = MakeTable { cap: options.topic_cache, carriers, feed, observed };
+        let ttls = options.ttls.shared();
+        let make = MakeTable { ttls, cap: options.topic_cache, carriers, feed, observed };
         Self {
             tables: Arc::new(Tables::new(make, options.max_tenants, Arc::clone(&roster))),
             roster,

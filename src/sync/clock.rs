@@ -86,9 +86,20 @@ impl Stamp {
     }
 
     /// The stamp of an event that was made at that time elsewhere, and arrives now.
-    pub(crate) fn arrived(made: SystemTime) -> Self {
+    pub(crate) fn arrived(made: SystemTime, now: u32) -> Self {
         let since = made.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Self { wall_ns: u64::try_from(since.as_nanos()).unwrap_or(u64::MAX), tick_ms: Self::coarse().tick_ms }
+        Self { wall_ns: u64::try_from(since.as_nanos()).unwrap_or(u64::MAX), tick_ms: now }
+    }
+
+    /// From the readings of another clock.
+    pub(crate) fn of(monotonic: Duration, wall: SystemTime) -> Self {
+        let since = wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let ticks = monotonic.as_millis() & u128::from(u32::MAX);
+        Self {
+            wall_ns: u64::try_from(since.as_nanos()).unwrap_or(u64::MAX),
+            // Masked to 32 bits, so the conversion cannot fail.
+            tick_ms: u32::try_from(ticks).unwrap_or(0),
+        }
     }
 
     /// Reads the precise clocks, both of them.

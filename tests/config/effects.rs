@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use trolleybus::{DropReason, Event, EventBus, PublishRefusal, SubscribeError};
+use trolleybus::{DropReason, Event, EventBus, PublishRefusal, SubscribeError, TestClock};
 
 use crate::eventually::eventually;
 use crate::support::{PATIENCE, watchdog};
@@ -358,4 +358,21 @@ routing:
     let bus = started(text);
     let engine = |topic: &str| bus.explain(topic).expect("a topic").engine;
     assert_eq!(["user.created", "auth.login", "order.placed"].map(engine), ["memory", "memory", "redis"]);
+}
+
+#[test]
+fn x5_event_ttl_is_how_long_events_are_worth_delivering() {
+    for (text, seconds) in [("eventTTL: 90", 90), ("eventTTL: 1m 30s", 90), ("eventTTL: 2h", 7200)] {
+        let clock = TestClock::new();
+        let builder = config(text).into_builder().expect("a builder");
+        let bus = builder.clock(clock.clone()).build().expect("valid");
+        let mut receiver = bus.subscribe::<u32>("n").receiver().expect("subscribe");
+        bus.publish("n", 1_u32).expect("publish");
+        bus.publish("n", 2_u32).expect("publish");
+        clock.advance(Duration::from_secs(seconds) - Duration::from_millis(1));
+        assert_eq!(receiver.try_recv().as_deref(), Ok(&1), "{text}");
+        clock.advance(Duration::from_millis(1));
+        assert!(receiver.try_recv().is_err(), "{text}");
+        assert_eq!(receiver.subscription().stats().expired, 1, "{text}");
+    }
 }

@@ -128,6 +128,10 @@ impl Pass<'_> {
                 self.receipt.fail_one(slot.id, error);
                 Called::Offered
             }
+            Inline::Expired => {
+                self.receipt.expire_one(slot.id);
+                Called::Offered
+            }
             Inline::Skipped => {
                 // The warning, and what a completion calls, are the application's.
                 stage.leave();
