@@ -226,8 +226,8 @@ pub use config::{
     EngineSettings, Format, HumanDuration, Rule, Secret, Settings,
 };
 pub use dispatch::{
-    Accepted, DeliveryMode, Dropped, HandledDelivery, HandlingTimes, Ledger, NotDelivered, Observer, Problem,
-    Receipt, SubscriptionKind,
+    Accepted, DeadLetter, DeadLetterStats, DeathCause, DeliveryMode, Dropped, HandledDelivery, HandlingTimes,
+    Ledger, NotDelivered, Observer, Problem, Receipt, SubscriptionKind,
 };
 pub use error::{
     BuildError, EngineFailure, HandlerError, PublishError, PublishRefusal, RecvError, RecvTimeoutError,

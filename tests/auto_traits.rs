@@ -202,6 +202,9 @@ table! {
     + + + + + EngineStats;
     + + + + + TenantStats;
     + + + + + TestClock;
+    + + + - - DeadLetter;
+    + + + + + DeadLetterStats;
+    + + + + + DeathCause;
     + + + + + MemoryEngine;
     + + + - - Joined;
     + + + + + HandlingTimes;

@@ -4,6 +4,8 @@
 
 #[path = "engines/arrivals.rs"]
 mod arrivals;
+#[path = "engines/dead_letters.rs"]
+mod dead_letters;
 #[path = "support/eventually.rs"]
 mod eventually;
 #[cfg(feature = "test-clock")]

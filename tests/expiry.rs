@@ -273,3 +273,28 @@ fn a_pattern_that_is_none_is_refused_and_ages_in_queues_go_by_the_clock() {
     clock.advance(123 * MS);
     assert_eq!(receiver.subscription().oldest_age(), Some(123 * MS));
 }
+
+#[test]
+fn what_expires_is_none_of_the_events_that_a_subscription_takes() {
+    let (bus, clock) = bus_of(EventBus::builder());
+    let mut one = bus.subscribe::<u32>("n").once().receiver().expect("subscribe");
+    let mut two = bus.subscribe::<u32>("n").take(2).receiver().expect("subscribe");
+    for number in 0..4_u32 {
+        let event = bus.event("n", number);
+        let event = if number % 2 == 0 { event.ttl(5 * MS) } else { event };
+        event.publish().expect("open");
+    }
+    clock.advance(5 * MS);
+    assert_eq!(*one.try_recv().expect("the first that is young"), 1);
+    assert_eq!([two.try_recv(), two.try_recv()].map(|event| *event.expect("young")), [1, 3]);
+    for receiver in [one, two] {
+        let mut receiver = receiver;
+        assert!(receiver.try_recv().is_err());
+        assert!(receiver.subscription().is_closed());
+    }
+    let inline = bus.subscribe::<u32>("n").once().handle_inline(|_| ()).expect("subscribe");
+    bus.event("n", 1_u32).ttl(Duration::ZERO).publish().expect("open");
+    assert!(!inline.is_closed());
+    bus.publish("n", 2_u32).expect("open");
+    assert_eq!((inline.stats().expired, inline.stats().delivered, inline.is_closed()), (1, 1, true));
+}

@@ -7,11 +7,14 @@
 //! | `original/engines.rs` | what is to be the same whatever engine carries an event |
 //! | `original/life.rs` | start, end, and what comes after |
 //! | `original/custom.rs` | the custom engine |
+//! | `original/durable.rs` | the memory engine that never drops |
 
 #[path = "original/custom.rs"]
 mod custom;
 #[path = "original/delivery.rs"]
 mod delivery;
+#[path = "original/durable.rs"]
+mod durable;
 #[path = "original/engines.rs"]
 mod engines;
 #[path = "support/eventually.rs"]

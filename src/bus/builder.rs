@@ -6,15 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::engine_options::{Arranged, EngineOptions};
-use super::{EventBus, Starting};
+use super::{EventBus, Starting, letters};
 use crate::clock::{Clock, TimeSource};
-use crate::dispatch::{DeliveryMode, Hooks, MAX_DEPTH, Observer, Ttls};
+use crate::dispatch::{DeadLetters, DeliveryMode, Hooks, MAX_DEPTH, Observer, Ttls};
 use crate::engine::Engines;
 use crate::error::BuildError;
 use crate::lifecycle::{Feed, LifecycleEvent, Listener};
-use crate::pattern::{PatternError, TopicPattern};
+use crate::pattern::TopicPattern;
 use crate::subscribe::{Hub, MAX_CAPACITY, Options};
 use crate::sync::thread::available_parallelism;
+use crate::topic::Topic;
 use crate::trace::Tracing;
 use crate::worker::Spawn;
 
@@ -34,12 +35,13 @@ const DEFAULT_MAX_RAW: usize = 16 * 1024 * 1024;
 /// ```
 #[must_use = "a bus is made by `build`"]
 pub struct BusBuilder {
-    options: Options,
+    pub(super) options: Options,
     pub(super) engines: EngineOptions,
     observer: Option<Arc<dyn Observer>>,
     listeners: Vec<Listener>,
-    /// What is wrong with a rule for times to live.
-    bad_pattern: Option<PatternError>,
+    /// What is wrong with a rule for times to live, or for dead letters.
+    pub(super) bad_rule: Option<BuildError>,
+    pub(super) dead_letters: Vec<(TopicPattern, Topic)>,
     tracing: Tracing,
     /// What is to be told of the configuration that this came from.
     loaded: Option<LifecycleEvent>,
@@ -75,7 +77,8 @@ impl BusBuilder {
             engines: EngineOptions::default(),
             observer: None,
             listeners: Vec::new(),
-            bad_pattern: None,
+            bad_rule: None,
+            dead_letters: Vec::new(),
             tracing: Tracing::default(),
             loaded: None,
         }
@@ -173,49 +176,6 @@ impl BusBuilder {
     /// Gives events their time, and counts their age, by another clock than the system's.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.options.time = TimeSource::Custom(Arc::new(clock));
-        self
-    }
-
-    /// Sets how long events are worth delivering that [do not say so](crate::EventBuilder::ttl), and to whose topic no
-    /// [rule](Self::ttl_of) is about: for ever if not set.
-    ///
-    /// When a handler would start for an event that is so old, it does not: the event is counted as
-    /// [expired](crate::Ledger::expired), and observers [hear of it](Observer::expired). A receiver does not get it. Ages are
-    /// counted from the publish call, or where an engine brings the event, from its arrival.
-    pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.options.ttls.default = Some(ttl);
-        self
-    }
-
-    /// Adds a rule: events on topics that match one of the patterns are worth delivering so long. The first rule that matches
-    /// decides; what an [event says itself](crate::EventBuilder::ttl) goes before.
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # use trolleybus::EventBus;
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let bus = EventBus::builder()
-    ///     .ttl(Duration::from_secs(3600))
-    ///     .ttl_of(["metric.*"], Duration::ZERO)
-    ///     .build()?;
-    /// let mut all = bus.subscribe::<u32>("*").receiver()?;
-    /// bus.publish("metric.load", 1_u32)?;
-    /// bus.publish("order.placed", 2_u32)?;
-    /// assert_eq!((*all.try_recv()?, all.subscription().stats().expired), (2, 1));
-    /// # Ok(()) }
-    /// ```
-    pub fn ttl_of<P>(mut self, patterns: impl IntoIterator<Item = P>, ttl: Duration) -> Self
-    where
-        P: TryInto<TopicPattern, Error: Into<PatternError>>,
-    {
-        for pattern in patterns {
-            match pattern.try_into() {
-                Ok(pattern) => self.options.ttls.rules.push((pattern, ttl)),
-                Err(error) => {
-                    self.bad_pattern.get_or_insert(error.into());
-                }
-            }
-        }
         self
     }
 
@@ -334,7 +294,7 @@ impl BusBuilder {
         if needs_start {
             return Err(BuildError::NeedsStart);
         }
-        Ok(EventBus::from_hub(Arc::new(hub)))
+        Ok(EventBus::from_hub(letters::with_mail(hub)))
     }
 
     /// Makes the bus and starts its engines: all of them, or none. There is no bus that is not started, so the error of the
@@ -365,8 +325,8 @@ impl BusBuilder {
         if depth == 0 || depth > MAX_DEPTH {
             return Err(BuildError::InvalidDepth { depth, limit: MAX_DEPTH });
         }
-        if let Some(error) = self.bad_pattern {
-            return Err(BuildError::InvalidRule(error));
+        if let Some(error) = self.bad_rule {
+            return Err(error);
         }
         let arranged = self.engines.arrange()?;
         let names = arranged.engines.iter().map(|(name, _)| Arc::clone(name)).collect();
@@ -376,9 +336,8 @@ impl BusBuilder {
             Some(Feed::start(self.listeners).map_err(BuildError::Threads)?)
         };
         let hooks = Hooks::new(self.observer, self.options.quarantine_after, names, feed);
-        let hooks = Arc::new(
-            hooks.timing(self.options.times).by_clock(self.options.time.clone()).traced(self.tracing),
-        );
+        let hooks = hooks.timing(self.options.times).by_clock(self.options.time.clone());
+        let hooks = Arc::new(hooks.traced(self.tracing).burying(DeadLetters::new(self.dead_letters)));
         if let Some(loaded) = self.loaded {
             hooks.tell(|_| loaded);
         }
@@ -404,6 +363,7 @@ impl fmt::Debug for BusBuilder {
             .field("rotate_order", &options.rotate)
             .field("time", &options.time)
             .field("ttl", &options.ttls)
+            .field("dead_letters", &self.dead_letters)
             .field("max_raw_payload", &options.max_raw)
             .field("topic_cache", &options.topic_cache)
             .field("max_tenants", &options.max_tenants)

@@ -5,14 +5,17 @@ use std::time::Duration;
 
 use super::{BusBuilder, MemoryEngine};
 use crate::dispatch::MAX_ENGINES;
-use crate::engine::{Engine, Limits, QueueSizes, Router, Rule, Seated, Seating};
+use crate::engine::{Engine, Limits, QueueTerms, Router, Rule, Seated, Seating};
 use crate::error::BuildError;
 use crate::pattern::{PatternError, TopicPattern};
 use crate::subscribe::MAX_CAPACITY;
 use crate::tenant::{Tenant, TenantError};
 
 /// The name of the memory engine of a bus that names none.
-pub(super) const MEMORY: &str = "memory";
+pub(crate) const MEMORY: &str = "memory";
+
+/// What the original calls a memory engine that never drops.
+pub(crate) const LOSSLESS: &str = "durable-memory";
 
 /// The longest name of an engine, in bytes.
 const MAX_NAME: usize = 64;
@@ -56,7 +59,7 @@ pub(super) struct Arranged {
 impl Arranged {
     /// Says whether there is nothing but one memory engine, which gets everything.
     pub(super) fn is_plain(&self) -> bool {
-        matches!(&self.engines[..], [(_, Seated::Memory(sizes))] if *sizes == QueueSizes::default())
+        matches!(&self.engines[..], [(_, Seated::Memory(terms))] if *terms == QueueTerms::default())
     }
 
     pub(super) fn has_transports(&self) -> bool {
@@ -85,8 +88,8 @@ impl BusBuilder {
 
     /// Adds a memory engine under a name, with an account of its own. A bus has one called `memory` without this.
     pub fn memory_engine(mut self, engine: impl Into<MemoryEngine>) -> Self {
-        let MemoryEngine { name, sizes } = engine.into();
-        self.engines.named.push((name, Seated::Memory(sizes)));
+        let MemoryEngine { name, terms } = engine.into();
+        self.engines.named.push((name, Seated::Memory(terms)));
         self
     }
 
@@ -153,8 +156,8 @@ impl EngineOptions {
             return Err(BuildError::ZeroTimeout);
         }
         for (at, (name, engine)) in named.iter().enumerate() {
-            if let Seated::Memory(sizes) = engine {
-                check_sizes(*sizes)?;
+            if let Seated::Memory(terms) = engine {
+                check_terms(*terms)?;
             }
             if !is_engine_name(name) {
                 return Err(BuildError::InvalidEngineName { name: name.clone() });
@@ -169,7 +172,7 @@ impl EngineOptions {
             if default != MEMORY {
                 return Err(BuildError::UnknownEngine { name: default });
             }
-            named.insert(0, (default.clone(), Seated::Memory(QueueSizes::default())));
+            named.insert(0, (default.clone(), Seated::Memory(QueueTerms::default())));
         }
         if named.len() > MAX_ENGINES {
             return Err(BuildError::TooManyEngines { engines: named.len(), limit: MAX_ENGINES });
@@ -258,7 +261,7 @@ impl Routes {
 }
 
 /// Checks the sizes of a memory engine.
-fn check_sizes(QueueSizes { default, most }: QueueSizes) -> Result<(), BuildError> {
+fn check_terms(QueueTerms { default, most, .. }: QueueTerms) -> Result<(), BuildError> {
     let limit = most.unwrap_or(MAX_CAPACITY);
     if limit == 0 || limit > MAX_CAPACITY {
         return Err(BuildError::InvalidMaxCapacity { capacity: limit, limit: MAX_CAPACITY });

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::engine_options::MEMORY;
+use super::engine_options::{LOSSLESS, MEMORY};
 use crate::dispatch::{Dropped, EngineState, EngineTally, Figure, Ledger};
 use crate::engine::{EngineSeat, Engines};
 use crate::subscribe::Hub;
@@ -18,7 +18,7 @@ use crate::tenant::Tenant;
 pub struct EngineStats {
     /// Its name on the bus.
     pub name: String,
-    /// What kind of engine it is: `memory`, or what [the engine says](crate::engine::Engine::kind).
+    /// What kind of engine it is: `memory`, `durable-memory` if it is [lossless](crate::MemoryEngine::lossless), or what [the engine says](crate::engine::Engine::kind).
     pub kind: &'static str,
     /// How it is doing. The memory engine is always connected.
     pub state: EngineState,
@@ -157,6 +157,8 @@ fn with_transport(mut stats: EngineStats, seat: &EngineSeat) -> EngineStats {
             members: transport.members(),
             lag: transport.lag(),
         });
+    } else if seat.terms.lossless {
+        stats.kind = LOSSLESS;
     }
     stats
 }

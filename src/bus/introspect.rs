@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::EventBus;
 use super::engine_stats::{EngineStats, engines, route_of};
 use crate::dispatch::{
-    Accounts, DeliveryMode, HandlingTimes, Ledger, Slot, SubscriptionKind, TenantAccount, Wanted,
+    Accounts, DeadLetterStats, DeadLetters, DeliveryMode, HandlingTimes, Ledger, Slot, SubscriptionKind,
+    TenantAccount, Wanted,
 };
 use crate::event::SubscriptionId;
 use crate::pattern::TopicPattern;
@@ -82,6 +83,8 @@ pub struct BusStats {
     pub engines: Vec<EngineStats>,
     /// The tenants that the bus serves, by name.
     pub tenants: Vec<TenantStats>,
+    /// What became of events that [nobody could handle](crate::BusBuilder::dead_letters).
+    pub dead_letters: DeadLetterStats,
     /// Topics in the table: those with literal subscriptions or publisher handles, and those that are
     /// kept resolved.
     pub topics_known: usize,
@@ -238,6 +241,7 @@ impl BusStats {
             subscriptions: hub.roster.held().iter().map(|slot| stats_of(slot)).collect(),
             engines: engines(hub, &total),
             tenants: tenants.into_iter().map(of_tenant).collect(),
+            dead_letters: hub.hooks.dead_letters.as_ref().map(DeadLetters::stats).unwrap_or_default(),
             topics_known,
             topics_refused,
             lifecycle_dropped: hub.hooks.feed.as_ref().map_or(0, |feed| feed.dropped()),

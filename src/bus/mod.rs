@@ -2,7 +2,8 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `builder.rs` | [`BusBuilder`]: options and their limits |
+//! | `builder.rs`, `fate.rs` | [`BusBuilder`]: options and their limits |
+//! | `letters.rs` | how dead letters get onto the bus |
 //! | `publishing.rs`, `subscribing.rs` | the calls |
 //! | `publish.rs`, `manner.rs` | from a payload to the pass over the subscribers; [`Publish`], the future |
 //! | `event_builder.rs` | [`EventBuilder`]: key, metadata, time to live, deadline |
@@ -18,8 +19,10 @@ mod carry;
 mod engine_options;
 mod engine_stats;
 mod event_builder;
+mod fate;
 mod form;
 mod introspect;
+mod letters;
 mod manner;
 mod memory_engine;
 #[cfg(all(test, loom))]
@@ -41,7 +44,7 @@ pub use builder::BusBuilder;
 pub(crate) use builder::{MAX_WORKERS, default_workers};
 pub use engine_options::Routes;
 #[cfg(feature = "config")]
-pub(crate) use engine_options::is_engine_name;
+pub(crate) use engine_options::{LOSSLESS, MEMORY, is_engine_name};
 pub use engine_stats::{EngineStats, TransportStats};
 pub use event_builder::EventBuilder;
 pub use introspect::{BusStats, Explained, Explanation, SubscriptionStats, TenantStats, TopicInfo, Verdict};

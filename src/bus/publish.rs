@@ -32,6 +32,18 @@ pub(super) fn run<T: Send + Sync + 'static>(
     if let Err(refusal) = admit(&realm.hub, &payload) {
         return Err(refuse(realm, name, refusal, payload).into());
     }
+    run_admitted(realm, name, payload, manner, patience)
+}
+
+/// The same of a publish that is admitted.
+#[inline(always)]
+pub(super) fn run_admitted<T: Send + Sync + 'static>(
+    realm: &Realm,
+    name: &str,
+    payload: T,
+    manner: Manner<T>,
+    patience: Patience,
+) -> Result<Receipt, Detour<T>> {
     let table = &realm.table;
     let hash = table.hash(name);
     let bucket = table.bucket(hash);

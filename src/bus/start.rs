@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::EventBus;
+use super::{EventBus, letters};
 use crate::engine::{EngineCall, EngineError, Transport};
 use crate::error::{BuildError, EngineFailure, StartError};
 use crate::subscribe::Hub;
@@ -49,7 +49,7 @@ impl Starting {
     pub(super) fn new(hub: Result<Hub, BuildError>) -> Self {
         Self {
             timed: hub.map_err(Some).map(|hub| {
-                let hub = Arc::new(hub);
+                let hub = letters::with_mail(hub);
                 let timer = Arc::clone(&hub.timer);
                 let (mut calls, mut failed) = (Vec::new(), Vec::new());
                 if let Some(engines) = &hub.engines {

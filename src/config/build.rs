@@ -5,6 +5,7 @@ use super::engine::EngineSettings;
 use super::problem::ConfigError;
 use super::registry::{EngineRegistry, Made, MemoryConfig};
 use crate::bus::{BusBuilder, MAX_WORKERS, Routes};
+use crate::dispatch::DeliveryMode;
 use crate::lifecycle::{LifecycleEvent, LifecycleValue, types};
 use crate::subscribe::MAX_CAPACITY;
 
@@ -56,6 +57,12 @@ impl Config {
         }
         if let Some(ttl) = self.event_ttl() {
             builder = builder.ttl(ttl);
+        }
+        for (patterns, ttl) in self.topic_ttls() {
+            builder = builder.ttl_of(patterns.iter().cloned(), ttl);
+        }
+        for (patterns, topic) in self.dead_letters() {
+            builder = builder.dead_letters(patterns.iter().cloned(), topic);
         }
         if let Some(panics) = self.quarantine_after() {
             builder = builder.quarantine_after(panics);
@@ -120,8 +127,12 @@ impl Config {
 
     /// Checks the settings of a memory engine.
     fn check_memory(&self, engine: &EngineSettings, config: &MemoryConfig) -> Result<(), ConfigError> {
-        let MemoryConfig { worker_count, max_event_queue_size: most, default_event_buffer_size: usual } =
-            config;
+        let MemoryConfig {
+            worker_count,
+            max_event_queue_size: most,
+            default_event_buffer_size: usual,
+            lossless: _,
+        } = config;
         let in_range = |key: &str, value: &Option<usize>, least: usize, limit: usize| match value {
             Some(value) if *value < least || *value > limit => {
                 Err(engine.refuse(format!("{key} is {value}: it must be from {least} to {limit}")))
@@ -130,7 +141,12 @@ impl Config {
         };
         in_range("workerCount", worker_count, 0, MAX_WORKERS)?;
         in_range("maxEventQueueSize", most, 1, MAX_CAPACITY)?;
-        in_range("defaultEventBufferSize", usual, 1, most.unwrap_or(MAX_CAPACITY))?;
+        in_range(config.capacity_key(), usual, 1, most.unwrap_or(MAX_CAPACITY))?;
+        let drops = self.place("deliveryMode").is_some() && self.delivery_mode() != DeliveryMode::Block;
+        if config.lossless && drops && !self.is_multi_engine() {
+            let why = "deliveryMode is another than block, and this engine never drops";
+            return Err(engine.refuse(why));
+        }
         if worker_count.is_some() && self.place("workerCount").is_some() {
             let why =
                 "workerCount stands for the whole bus as well: it has one pool for all its memory engines";

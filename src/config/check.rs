@@ -12,6 +12,7 @@ use super::secret::quote;
 use super::value::{Place, Value};
 use crate::bus::is_engine_name;
 use crate::dispatch::DeliveryMode;
+use crate::pattern::TopicPattern;
 
 impl Config {
     /// Checks what code has set. What was read has been checked.
@@ -72,10 +73,28 @@ impl Config {
         for (index, rule) in self.routing.iter().enumerate() {
             name(&rule.engine, "routing[].engine", format!("routing[{index}].engine"), &rule.engine_at);
         }
-        for (index, rule) in self.routing.iter().enumerate().filter(|(_, rule)| rule.patterns.is_empty()) {
-            let (found, allowed) = ("a list of 0".to_owned(), "one pattern or more".to_owned());
-            let kind = ConfigProblemKind::OutOfRange { found, allowed };
-            problems.push(ConfigProblem::new(&rule.at, format!("routing[{index}].topics"), kind));
+        for (index, rule) in self.topic_ttls.iter().enumerate() {
+            let value = Value::Text(super::scalar::print_duration(rule.value));
+            let key = spec("topicTTL[].ttl");
+            if let Some(Err(kind)) = key.map(|key| parse(key.kind, &value)) {
+                problems.push(ConfigProblem::new(&rule.at, format!("topicTTL[{index}].ttl"), kind));
+            }
+        }
+        let mut topics = |list: &str, index: usize, patterns: &[TopicPattern], at: &Place| {
+            if patterns.is_empty() {
+                let (found, allowed) = ("a list of 0".to_owned(), "one pattern or more".to_owned());
+                let kind = ConfigProblemKind::OutOfRange { found, allowed };
+                problems.push(ConfigProblem::new(at, format!("{list}[{index}].topics"), kind));
+            }
+        };
+        for (index, rule) in self.routing.iter().enumerate() {
+            topics("routing", index, &rule.patterns, &rule.at);
+        }
+        for (index, rule) in self.topic_ttls.iter().enumerate() {
+            topics("topicTTL", index, &rule.patterns, &rule.at);
+        }
+        for (index, rule) in self.dead_letters.iter().enumerate() {
+            topics("deadLetters", index, &rule.patterns, &rule.at);
         }
     }
 
@@ -214,7 +233,7 @@ mod tests {
             &"defaultEventBufferSize: defaultEventBufferSize is 20, and maxEventQueueSize only 10".to_owned()
         ));
         assert!(problems.contains(
-            &"engines[2].type: \"memry\" is none of: memory, custom; did you mean \"memory\"?".to_owned()
+            &"engines[2].type: \"memry\" is none of: memory, durable-memory, custom; did you mean \"memory\"?".to_owned()
         ));
         assert!(
             problems.iter().any(|problem| problem.starts_with("routing[0].engine: there is no engine \"d\""))

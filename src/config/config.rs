@@ -7,10 +7,13 @@ use std::time::Duration;
 use super::engine::{EngineSettings, Rule};
 use super::format::Format;
 use super::loader::ConfigLoader;
+use super::per_topic::PerTopic;
 use super::problem::ConfigError;
 use super::value::Place;
 use crate::bus::default_workers;
 use crate::dispatch::DeliveryMode;
+use crate::pattern::TopicPattern;
+use crate::topic::Topic;
 
 /// The default capacity, if no smaller one is the largest.
 const CAPACITY: usize = 1024;
@@ -94,6 +97,8 @@ pub struct Config {
     pub(super) topic_cache: usize,
     pub(super) max_tenants: usize,
     pub(super) event_ttl: Option<Duration>,
+    pub(super) topic_ttls: Vec<PerTopic<Duration>>,
+    pub(super) dead_letters: Vec<PerTopic<Topic>>,
     pub(super) quarantine_after: Option<NonZeroU32>,
     pub(super) engines: Vec<EngineSettings>,
     pub(super) routing: Vec<Rule>,
@@ -120,10 +125,12 @@ impl Default for Config {
             topic_cache: 65_536,
             max_tenants: 1024,
             event_ttl: None,
+            topic_ttls: Vec::new(),
+            dead_letters: Vec::new(),
             quarantine_after: None,
             engines: Vec::new(),
             routing: Vec::new(),
-            types: vec!["memory".to_owned(), "custom".to_owned()],
+            types: ["memory", "durable-memory", "custom"].map(str::to_owned).into(),
             places: Vec::new(),
         }
     }
@@ -272,6 +279,16 @@ impl Config {
         self.event_ttl
     }
 
+    /// How long events are worth delivering by their topics, in the order of the rules.
+    pub fn topic_ttls(&self) -> impl ExactSizeIterator<Item = (&[TopicPattern], Duration)> {
+        self.topic_ttls.iter().map(|rule| (&*rule.patterns, rule.value))
+    }
+
+    /// Where [dead letters](crate::BusBuilder::dead_letters) go by the topics of their events, in the order of the rules.
+    pub fn dead_letters(&self) -> impl ExactSizeIterator<Item = (&[TopicPattern], &Topic)> {
+        self.dead_letters.iter().map(PerTopic::parts)
+    }
+
     /// After how many panics in a row a subscription is paused.
     #[must_use]
     pub fn quarantine_after(&self) -> Option<NonZeroU32> {
@@ -303,6 +320,8 @@ impl PartialEq for Config {
             && self.thread_name == other.thread_name
             && self.engines == other.engines
             && self.routing == other.routing
+            && self.topic_ttls == other.topic_ttls
+            && self.dead_letters == other.dead_letters
     }
 }
 

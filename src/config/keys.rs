@@ -36,6 +36,8 @@ pub(crate) enum Kind {
     Settings,
     /// A list of patterns.
     Patterns,
+    /// A topic.
+    Topic,
     /// A list of names of tenants.
     Tenants,
 }
@@ -139,6 +141,42 @@ pub(crate) const KEYS: &[KeySpec] = &[
         default: "none: events do not expire",
         original: Some("1h, and ignored"),
         effect: "how long events are worth delivering that do not say so themselves",
+        support: Support::Yes,
+    },
+    KeySpec {
+        path: "topicTTL[].topics",
+        env: "TOPIC_TTL_<n>_TOPICS_<m>",
+        kind: Kind::Patterns,
+        default: "required",
+        original: None,
+        effect: "the patterns of the topics that the rule is for; the first rule that matches wins",
+        support: Support::Yes,
+    },
+    KeySpec {
+        path: "topicTTL[].ttl",
+        env: "TOPIC_TTL_<n>_TTL",
+        kind: Kind::Time(0, 100 * YEAR),
+        default: "required",
+        original: None,
+        effect: "how long events on these topics are worth delivering that do not say so themselves",
+        support: Support::Yes,
+    },
+    KeySpec {
+        path: "deadLetters[].topics",
+        env: "DEAD_LETTERS_<n>_TOPICS_<m>",
+        kind: Kind::Patterns,
+        default: "required",
+        original: None,
+        effect: "the patterns of the topics that the rule is for; the first rule that matches wins",
+        support: Support::Yes,
+    },
+    KeySpec {
+        path: "deadLetters[].to",
+        env: "DEAD_LETTERS_<n>_TO",
+        kind: Kind::Topic,
+        default: "required",
+        original: None,
+        effect: "the topic of the dead letters of events that subscriptions could not handle",
         support: Support::Yes,
     },
     KeySpec {
@@ -335,6 +373,7 @@ impl Kind {
             Self::Secret => "a text".to_owned(),
             Self::Settings => "a map".to_owned(),
             Self::Patterns => "a list of patterns".to_owned(),
+            Self::Topic => "a topic".to_owned(),
             Self::Tenants => "a list of tenants".to_owned(),
         }
     }
@@ -375,6 +414,10 @@ mod tests {
     fn names_below_a_path_are_found() {
         assert_eq!(names("engines[]."), ["name", "type", "config"]);
         assert_eq!(names("routing[]."), ["topics", "tenants", "engine"]);
+        assert_eq!(
+            (names("topicTTL[]."), names("deadLetters[].")),
+            (vec!["topics", "ttl"], vec!["topics", "to"])
+        );
         let top = names("");
         assert!(top.contains(&"engines") && top.contains(&"routing") && !top.contains(&"name"), "{top:?}");
         assert_eq!(top.iter().collect::<BTreeSet<_>>().len(), top.len());

@@ -36,6 +36,7 @@ mod keys;
 mod loader;
 mod merge;
 mod nearest;
+mod per_topic;
 mod print;
 mod problem;
 mod read;

@@ -7,6 +7,7 @@ use super::scalar::{print_duration, print_size};
 use super::secret::{MASK, is_secret, mask_address};
 use super::value::{Node, Value};
 use crate::dispatch::DeliveryMode;
+use crate::pattern::TopicPattern;
 
 /// The effective configuration.
 impl fmt::Display for Config {
@@ -48,17 +49,31 @@ impl fmt::Display for Config {
                 writeln!(f, "    config: {}", flow(engine.settings().node()))?;
             }
         }
+        let patterns = |patterns: &[TopicPattern]| {
+            patterns.iter().map(|pattern| text(pattern.as_str())).collect::<Vec<_>>().join(", ")
+        };
         if !self.routing().is_empty() {
             writeln!(f, "routing:")?;
         }
         for rule in self.routing() {
-            let patterns: Vec<_> = rule.patterns().iter().map(|pattern| text(pattern.as_str())).collect();
-            writeln!(f, "  - topics: [{}]", patterns.join(", "))?;
+            writeln!(f, "  - topics: [{}]", patterns(rule.patterns()))?;
             if let Some(tenants) = rule.tenants() {
                 let tenants: Vec<_> = tenants.iter().map(|tenant| text(tenant.as_str())).collect();
                 writeln!(f, "    tenants: [{}]", tenants.join(", "))?;
             }
             writeln!(f, "    engine: {}", text(rule.engine()))?;
+        }
+        if self.topic_ttls().len() > 0 {
+            writeln!(f, "topicTTL:")?;
+        }
+        for (topics, ttl) in self.topic_ttls() {
+            writeln!(f, "  - topics: [{}]\n    ttl: {}", patterns(topics), print_duration(ttl))?;
+        }
+        if self.dead_letters().len() > 0 {
+            writeln!(f, "deadLetters:")?;
+        }
+        for (topics, to) in self.dead_letters() {
+            writeln!(f, "  - topics: [{}]\n    to: {}", patterns(topics), text(to.as_str()))?;
         }
         Ok(())
     }

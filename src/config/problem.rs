@@ -9,6 +9,7 @@ use super::secret::quote;
 use super::value::Place;
 use crate::pattern::PatternError;
 use crate::tenant::TenantError;
+use crate::topic::TopicError;
 
 /// Says all that is wrong with a configuration.
 ///
@@ -221,6 +222,14 @@ pub enum ConfigProblemKind {
         pattern: String,
         /// Why.
         error: PatternError,
+    },
+    /// A text that is no topic.
+    #[error("{topic} is no topic: {error}")]
+    InvalidTopic {
+        /// The text.
+        topic: String,
+        /// Why.
+        error: TopicError,
     },
     /// A text that is no name of a tenant.
     #[error("{tenant} is no tenant: {error}")]

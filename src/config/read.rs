@@ -6,6 +6,7 @@ use super::config::Config;
 use super::engine::{EngineSettings, Rule};
 use super::keys::{KeySpec, Kind, Support, names, spec};
 use super::nearest::nearest;
+use super::per_topic::PerTopic;
 use super::problem::{ConfigProblem, ConfigProblemKind, join};
 use super::scalar;
 use super::secret::quote;
@@ -14,6 +15,7 @@ use super::value::{Key, Node, Place, Value};
 use crate::dispatch::DeliveryMode;
 use crate::pattern::TopicPattern;
 use crate::tenant::Tenant;
+use crate::topic::Topic;
 
 /// A value of the type that its key has.
 #[derive(Debug, PartialEq)]
@@ -98,6 +100,10 @@ impl Reader<'_> {
             match key.name.as_str() {
                 "engines" => self.engines(node),
                 "routing" => self.routing(node),
+                "topicTTL" => self.config.topic_ttls = self.per_topic(node, "topicTTL", "ttl", Self::time),
+                "deadLetters" => {
+                    self.config.dead_letters = self.per_topic(node, "deadLetters", "to", Self::topic);
+                }
                 name => {
                     let Some(key) = spec(name) else { continue };
                     let Some(parsed) = self.single(key, node, name) else { continue };
@@ -177,19 +183,64 @@ impl Reader<'_> {
             if !matches!(item.value, Value::Map(_)) {
                 continue;
             }
-            let patterns = match item.get("topics") {
-                None => {
-                    self.problem(&item.at, &*path, ConfigProblemKind::Missing { key: "topics".to_owned() });
-                    Vec::new()
-                }
-                Some(topics) => self.some(topics, &format!("{path}.topics"), Kind::Patterns, Self::pattern),
-            };
+            let patterns = self.topics(item, &path);
             let tenants = item
                 .get("tenants")
                 .map(|tenants| self.some(tenants, &format!("{path}.tenants"), Kind::Tenants, Self::tenant));
             let (engine, engine_at) = self.required(item, "routing[].", "engine", &path);
             self.config.routing.push(Rule { patterns, tenants, engine, at: item.at.clone(), engine_at });
         }
+    }
+
+    /// The patterns of a rule.
+    fn topics(&mut self, rule: &Node, path: &str) -> Vec<TopicPattern> {
+        match rule.get("topics") {
+            None => {
+                self.problem(&rule.at, path, ConfigProblemKind::Missing { key: "topics".to_owned() });
+                Vec::new()
+            }
+            Some(topics) => self.some(topics, &format!("{path}.topics"), Kind::Patterns, Self::pattern),
+        }
+    }
+
+    /// Rules that say one thing each.
+    fn per_topic<T>(
+        &mut self,
+        node: &Node,
+        list: &str,
+        key: &str,
+        read: impl Fn(&mut Self, &Node, &str) -> Option<T>,
+    ) -> Vec<PerTopic<T>> {
+        let mut rules = Vec::new();
+        for (index, item) in self.list(node, list, "a list of rules").iter().enumerate() {
+            let path = format!("{list}[{index}]");
+            self.map(item, &format!("{list}[]."), &path);
+            if !matches!(item.value, Value::Map(_)) {
+                continue;
+            }
+            let patterns = self.topics(item, &path);
+            match item.get(key) {
+                None => self.problem(&item.at, path, ConfigProblemKind::Missing { key: key.to_owned() }),
+                Some(value) => {
+                    let value = read(self, value, &format!("{path}.{key}"));
+                    rules.extend(value.map(|value| PerTopic { patterns, value, at: item.at.clone() }));
+                }
+            }
+        }
+        rules
+    }
+
+    fn time(&mut self, node: &Node, path: &str) -> Option<Duration> {
+        match self.single(spec("topicTTL[].ttl")?, node, path)? {
+            Parsed::Time(time) => Some(time),
+            _ => None,
+        }
+    }
+
+    fn topic(&mut self, node: &Node, path: &str) -> Option<Topic> {
+        self.name(node, path, "a topic", |text| {
+            Topic::new(text).map_err(|error| ConfigProblemKind::InvalidTopic { topic: quote(text), error })
+        })
     }
 
     /// A list of one thing or more.
@@ -311,7 +362,7 @@ pub(crate) fn parse(kind: Kind, value: &Value) -> Result<Parsed, ConfigProblemKi
             Some(text) => Ok(Parsed::Text(text.to_owned())),
             None => wrong(value.kind().to_owned()),
         },
-        Kind::Settings | Kind::Patterns | Kind::Tenants => wrong(value.kind().to_owned()),
+        Kind::Settings | Kind::Patterns | Kind::Topic | Kind::Tenants => wrong(value.kind().to_owned()),
     }
 }
 

@@ -10,14 +10,15 @@ use serde::{Deserialize, Deserializer};
 use super::engine::EngineSettings;
 use super::problem::{ConfigError, ConfigProblem};
 use super::scalar;
-use crate::bus::MemoryEngine;
+use crate::bus::{LOSSLESS, MEMORY, MemoryEngine};
 use crate::engine::Engine;
 use crate::engine::custom::{CustomEngine, CustomSettings, TopicPrefixFilter};
 
 /// Makes an engine from its settings.
 type Factory = Box<dyn Fn(&EngineSettings) -> Result<Arc<dyn Engine>, ConfigError> + Send + Sync>;
 
-/// The types of engines that a configuration may name: `memory`, `custom`, and those of one's own.
+/// The types of engines that a configuration may name: `memory`, `durable-memory`
+/// (a memory engine that is [lossless](MemoryEngine::lossless)), `custom`, and those of one's own.
 ///
 /// ```
 /// use trolleybus::engine::custom::{CustomEngine, CustomSettings};
@@ -27,7 +28,7 @@ type Factory = Box<dyn Fn(&EngineSettings) -> Result<Arc<dyn Engine>, ConfigErro
 /// let registry = EngineRegistry::new().register("own", |engine| {
 ///     CustomEngine::new(CustomSettings::default()).map_err(|error| engine.refuse(error))
 /// })?;
-/// assert_eq!(registry.types().collect::<Vec<_>>(), ["custom", "memory", "own"]);
+/// assert_eq!(registry.types().collect::<Vec<_>>(), ["custom", "durable-memory", "memory", "own"]);
 ///
 /// let text = "
 /// engines:
@@ -51,8 +52,8 @@ impl EngineRegistry {
     #[must_use]
     pub fn new() -> Self {
         let custom: Factory = Box::new(custom);
-        let factories = [("memory".to_owned(), None), ("custom".to_owned(), Some(custom))];
-        Self { factories: factories.into() }
+        let factories = [(MEMORY, None), (LOSSLESS, None), ("custom", Some(custom))];
+        Self { factories: factories.map(|(name, factory)| (name.to_owned(), factory)).into() }
     }
 
     /// Adds a type.
@@ -83,6 +84,9 @@ impl EngineRegistry {
     pub(super) fn make(&self, settings: &EngineSettings) -> Result<Made, ConfigError> {
         match self.factories.get(settings.kind()) {
             Some(Some(factory)) => factory(settings).map(Made::Engine),
+            Some(None) if settings.kind() == LOSSLESS => {
+                settings.settings().read().map(|config: LosslessConfig| Made::Memory(config.into()))
+            }
             Some(None) => settings.settings().read().map(Made::Memory),
             None => {
                 let types: Vec<&str> = self.types().collect();
@@ -107,9 +111,33 @@ pub(super) struct MemoryConfig {
     pub(super) worker_count: Option<usize>,
     pub(super) max_event_queue_size: Option<usize>,
     pub(super) default_event_buffer_size: Option<usize>,
+    #[serde(skip)]
+    pub(super) lossless: bool,
+}
+
+/// The settings of one that never drops.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+struct LosslessConfig {
+    worker_count: Option<usize>,
+    max_event_queue_size: Option<usize>,
+    max_durable_queue_depth: Option<usize>,
+}
+
+impl From<LosslessConfig> for MemoryConfig {
+    fn from(config: LosslessConfig) -> Self {
+        let LosslessConfig { worker_count, max_event_queue_size, max_durable_queue_depth } = config;
+        let default_event_buffer_size = max_durable_queue_depth;
+        Self { worker_count, max_event_queue_size, default_event_buffer_size, lossless: true }
+    }
 }
 
 impl MemoryConfig {
+    /// The key of how many events a queue holds if nobody says otherwise.
+    pub(super) fn capacity_key(&self) -> &'static str {
+        if self.lossless { "maxDurableQueueDepth" } else { "defaultEventBufferSize" }
+    }
+
     /// The engine, under that name.
     pub(super) fn engine(&self, name: &str) -> MemoryEngine {
         let mut engine = MemoryEngine::new(name);
@@ -119,7 +147,7 @@ impl MemoryConfig {
         if let Some(events) = self.default_event_buffer_size {
             engine = engine.capacity(events);
         }
-        engine
+        if self.lossless { engine.lossless() } else { engine }
     }
 }
 

@@ -6,9 +6,12 @@ use std::time::Duration;
 use super::config::Config;
 use super::engine::{EngineSettings, Rule};
 use super::keys::KeySpec;
+use super::per_topic::PerTopic;
 use super::read::Parsed;
 use super::value::Place;
 use crate::dispatch::DeliveryMode;
+use crate::pattern::TopicPattern;
+use crate::topic::Topic;
 
 /// Each setter takes any value; one out of range is refused by [`check`](Config::check) and
 /// [`into_builder`](Config::into_builder), with the line of the call.
@@ -150,6 +153,23 @@ impl Config {
     pub fn with_event_ttl(mut self, ttl: Duration) -> Self {
         self.event_ttl = Some(ttl);
         self.put("eventTTL")
+    }
+
+    /// Adds a rule, behind those that there are: how long events on these topics are worth delivering that do not say so
+    /// themselves.
+    #[must_use]
+    #[track_caller]
+    pub fn with_ttl_of(mut self, topics: impl IntoIterator<Item = TopicPattern>, ttl: Duration) -> Self {
+        self.topic_ttls.push(PerTopic::new(topics, ttl));
+        self
+    }
+
+    /// Adds a rule, behind those that there are: where [dead letters](crate::BusBuilder::dead_letters) of these topics go.
+    #[must_use]
+    #[track_caller]
+    pub fn with_dead_letters(mut self, topics: impl IntoIterator<Item = TopicPattern>, to: Topic) -> Self {
+        self.dead_letters.push(PerTopic::new(topics, to));
+        self
     }
 
     /// Sets how many tenants the bus serves at a time.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use super::Patience;
+use super::dead_letter::DeathCause;
 use super::frames::{MAX_DEPTH, Nested, Stage};
 use super::list::{SubscriberList, Target};
 use super::observer::Hooks;
@@ -128,11 +129,13 @@ impl Walk<'_> {
                 self.receipt = pass.into_receipt();
             }
             Err(error) => {
-                slot.skip_undecodable(topic, error);
+                let error = error.clone();
+                slot.skip_undecodable(topic, &error);
                 self.receipt.count(Count::Skipped);
                 // Whoever waits for the outcome hears that not all went well.
                 let completion = &arriving.completion;
                 completion.open();
+                slot.hooks.bury(slot, &self.forms.encoded(), || DeathCause::Undecodable(error));
                 slot.hooks.completed(completion.settle(Settled::Failed(slot.id)));
             }
         }
@@ -205,9 +208,7 @@ impl Forms<'_> {
     fn make(&self, slot: &Slot) -> Form {
         let payload = self.arriving.envelope.payload();
         match slot.spec.wants {
-            None => {
-                Ok(Box::new(Event::<Encoded>::allocate(self.head(PayloadKind::Encoded), payload.clone())))
-            }
+            None => Ok(Box::new(self.encoded())),
             Some(wanted) => match wanted.decode {
                 // A deserialiser may be the application's, and panic.
                 Some(decode) => {
@@ -220,6 +221,11 @@ impl Forms<'_> {
                 None => Err(DecodeError::StaysLocal),
             },
         }
+    }
+
+    /// The event as it came, not decoded.
+    fn encoded(&self) -> Event<Encoded> {
+        Event::allocate(self.head(PayloadKind::Encoded), self.arriving.envelope.payload().clone())
     }
 
     fn head(&self, kind: PayloadKind) -> Head {

@@ -5,12 +5,12 @@
 
 use std::any::Any;
 
-use super::passing::Passing;
-use crate::event::{AnyEvent, Head};
+use super::passing::{Passing, Whole};
+use crate::event::AnyEvent;
 use crate::queue::{Gate, GateView, Refused, Ring, Taken};
 
 /// The form in which a queue holds its events.
-pub(crate) trait Queued: Send + Sync + Sized + 'static {
+pub(crate) trait Queued: Whole + Send + Sync + Sized + 'static {
     /// One more reference to an event, if it is of this form.
     fn share(event: &Passing<'_>) -> Option<Self>;
 
@@ -18,8 +18,6 @@ pub(crate) trait Queued: Send + Sync + Sized + 'static {
     fn from_any(event: AnyEvent) -> Self;
 
     fn into_any(self) -> AnyEvent;
-
-    fn head(&self) -> &Head;
 }
 
 /// What came of an attempt to put an event into a queue.

@@ -5,7 +5,7 @@
 //! | `tables.rs`, `table.rs`, `buckets.rs`, `index.rs`, `list.rs`, `chunks.rs` | from a topic's name to the list of its subscribers |
 //! | `pass.rs`, `batch.rs`, `offer.rs`, `wait.rs` | the publishers' side |
 //! | `deadlock.rs` | which handlers wait for one another |
-//! | `ttl.rs` | how long events are worth delivering |
+//! | `ttl.rs`, `dead_letter.rs` | how long events are worth delivering; where those go that a subscription could not handle |
 //! | `spec.rs`, `slot.rs`, `inlet.rs` | what was asked for; a subscription; its queue (`../queue`) without the type of its events |
 //! | `take.rs`, `close.rs` | the consumers' side, and the end |
 //! | `tally.rs`, `stripe.rs`, `times.rs`, `roster.rs` | counters and their consistent reading |
@@ -20,6 +20,7 @@ mod buckets;
 mod carriers;
 mod chunks;
 mod close;
+mod dead_letter;
 mod deadlock;
 mod engine_tally;
 mod frames;
@@ -55,6 +56,8 @@ pub(crate) use batch::{EventRun, LONGEST_RUN, Rest, pass_run};
 pub(crate) use carriers::{Carriage, Carriers, MAX_ENGINES};
 pub use carriers::{EngineState, Position};
 pub(crate) use close::Quiet;
+pub use dead_letter::{DeadLetter, DeadLetterStats, DeathCause};
+pub(crate) use dead_letter::{DeadLetters, Mail};
 pub(crate) use engine_tally::{EngineTally, Figure};
 pub(crate) use frames::{MAX_DEPTH, Nested, Stage};
 #[cfg(fuzzing)]
@@ -65,7 +68,7 @@ pub use observer::{HandledDelivery, Observer};
 pub(crate) use observer::{Hooks, Timing};
 pub(crate) use offer::Inline;
 pub(crate) use pass::{Patience, pass};
-pub(crate) use passing::Passing;
+pub(crate) use passing::{Passing, Whole};
 pub use receipt::{Accepted, NotDelivered, Problem, Receipt};
 pub(crate) use roster::{Accounts, Roster, TenantAccount};
 pub(crate) use rounds::Attendance;

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::carriers::EngineState;
+use super::dead_letter::{DeadLetter, DeadLetters, DeathCause};
 use super::engine_tally::{EngineTally, Figure};
-use super::passing::Passing;
+use super::passing::{Passing, Whole};
 use super::receipt::Receipt;
 use super::slot::Slot;
 use crate::clock::TimeSource;
@@ -48,6 +49,12 @@ pub trait Observer: Send + Sync + 'static {
     /// delivering](crate::BusBuilder::ttl) any more.
     fn expired(&self, subscription: SubscriptionId, topic: &Topic, age: Duration) {
         let _ = (subscription, topic, age);
+    }
+
+    /// A subscription could not handle an event, and a rule says that its [letter](DeadLetter) goes to this topic; whether a
+    /// subscription has taken it there.
+    fn dead_letter(&self, letter: &DeadLetter, topic: &Topic, taken: bool) {
+        let _ = (letter, topic, taken);
     }
 
     /// Something that people should know, in words: an event of an unexpected type, a filter that
@@ -128,6 +135,8 @@ pub(crate) struct Hooks {
     pub(super) times: bool,
     /// When events are made, and how old they are.
     pub(crate) time: TimeSource,
+    /// Where events go that nobody could handle, if somewhere.
+    pub(crate) dead_letters: Option<DeadLetters>,
     /// Messages that were due for standard error.
     printed: AtomicU64,
 }
@@ -154,6 +163,7 @@ impl Hooks {
             tallies,
             times: false,
             time: TimeSource::default(),
+            dead_letters: None,
             printed,
         }
     }
@@ -166,6 +176,11 @@ impl Hooks {
     /// The same, with a clock.
     pub(crate) fn by_clock(self, time: TimeSource) -> Self {
         Self { time, ..self }
+    }
+
+    /// The same, with rules for dead letters.
+    pub(crate) fn burying(self, dead_letters: Option<DeadLetters>) -> Self {
+        Self { dead_letters, ..self }
     }
 
     /// The same, and counts how long handlers take, or does not.
@@ -324,7 +339,8 @@ impl Hooks {
 
     /// An event was too old for a subscription.
     #[cold]
-    pub(super) fn expired(&self, slot: &Slot, event: &Head, age: Duration) {
+    pub(super) fn expired(&self, slot: &Slot, whole: &dyn Whole, age: Duration) {
+        let event = whole.head();
         let engine = event.engine();
         if engine != 0 {
             self.count(engine, Figure::Expired);
@@ -332,8 +348,16 @@ impl Hooks {
         if let Some(observer) = &self.observer {
             Self::guarded(|| observer.expired(slot.id, event.topic(), age));
         }
+        self.bury(slot, whole, || DeathCause::Expired(age));
         if let Some(completion) = event.completion() {
             self.completed(completion.settle(Settled::Expired(slot.id)));
+        }
+    }
+
+    /// A subscription could not handle an event: hands it on, if there is a rule for it.
+    pub(super) fn bury(&self, slot: &Slot, event: &dyn Whole, cause: impl FnOnce() -> DeathCause) {
+        if let Some(dead_letters) = &self.dead_letters {
+            dead_letters.bury(self, slot, event, cause);
         }
     }
 

@@ -165,7 +165,7 @@ impl<'a> Stage<'a> {
         if event.head().ttl().is_some()
             && let Some(age) = event.head().expired_at(slot.hooks.time.tick())
         {
-            return self.expire(slot, event.head(), age);
+            return self.expire(slot, event, age);
         }
         let last = match slot.limited.then(|| slot.claim()) {
             None | Some(Claim::Granted) => false,
@@ -179,13 +179,13 @@ impl<'a> Stage<'a> {
             slot.exhaust();
         }
         let result = if slot.watched {
-            self.run_watched(slot, event.head(), handler)
+            self.run_watched(slot, event, handler)
         } else {
             let result = self.run_counted(slot, handler);
             if result.is_err() || event.completion().is_some() {
                 // Other code of the application follows.
                 self.leave();
-                slot.conclude(event.head(), None, result.as_ref().err());
+                slot.conclude(event, None, result.as_ref().err());
             }
             result
         };
@@ -198,7 +198,7 @@ impl<'a> Stage<'a> {
     /// The event is too old for the handler.
     #[cold]
     #[inline(never)]
-    fn expire(&mut self, slot: &Slot, event: &Head, age: Duration) -> Inline {
+    fn expire(&mut self, slot: &Slot, event: &Passing<'_>, age: Duration) -> Inline {
         if !slot.is_open() {
             return Inline::Gone;
         }
@@ -215,10 +215,10 @@ impl<'a> Stage<'a> {
     fn run_watched(
         &mut self,
         slot: &Arc<Slot>,
-        event: &Head,
+        event: &Passing<'_>,
         handler: impl FnOnce() -> Result<(), HandlerError>,
     ) -> Result<(), HandlerError> {
-        let timing = Timing::start(slot, event);
+        let timing = Timing::start(slot, event.head());
         let entered = timing.handling.enter();
         let result = self.run_counted(slot, handler);
         // Other code of the application follows.

@@ -314,7 +314,7 @@ impl<'a> Pass<'a> {
     fn failed<'s>(&mut self, slot: &'s Arc<Slot>, stage: &mut Stage<'s>, error: HandlerError) {
         // Other code of the application follows.
         stage.leave();
-        slot.conclude(self.event.head(), None, Some(&error));
+        slot.conclude(&self.event, None, Some(&error));
         self.receipt.fail_one(slot.id, error);
     }
 }

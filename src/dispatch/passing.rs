@@ -5,6 +5,24 @@ use std::cell::OnceCell;
 
 use crate::event::{AnyEvent, Completion, Event, Head};
 
+/// An event with its payload, in whatever form it is at hand.
+pub(crate) trait Whole {
+    fn head(&self) -> &Head;
+    /// One more reference, to keep.
+    fn keep(&self) -> AnyEvent;
+}
+
+impl Whole for Passing<'_> {
+    #[inline]
+    fn head(&self) -> &Head {
+        self.head
+    }
+
+    fn keep(&self) -> AnyEvent {
+        self.share()
+    }
+}
+
 /// An event of a known type, seen without it. The dispatcher is compiled once, not once per type.
 pub(crate) trait Source: Send + Sync {
     fn head(&self) -> &Head;

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use event_listener::IntoNotification;
 
+use super::dead_letter::DeathCause;
 use super::inlet::{Inlet, Queued};
 use super::observer::{Ending, Timing};
+use super::passing::Whole;
 use super::slot::Slot;
 use crate::error::HandlerError;
 use crate::event::{Head, Settled};
@@ -34,31 +36,35 @@ impl Slot {
     pub(crate) fn take<E: Queued>(&self, queue: &Ring<E>) -> Next<E> {
         let next = self.next(queue.pop());
         match &next {
-            Next::Event(event) if event.head().ttl().is_some() => self.take_young(next, queue),
+            Next::Event(event) if self.limited || event.head().ttl().is_some() => {
+                self.take_judged(next, || self.next(queue.pop()))
+            }
             _ => next,
         }
     }
 
-    /// Takes on until an event is not too old. Such an event goes without a handler.
+    /// Takes on until there is an event that a handler may start for.
     #[cold]
     #[inline(never)]
-    fn take_young<E: Queued>(&self, mut next: Next<E>, queue: &Ring<E>) -> Next<E> {
+    fn take_judged<E: Queued>(&self, mut next: Next<E>, take: impl Fn() -> Next<E>) -> Next<E> {
         loop {
             let Next::Event(event) = next else { return next };
+            // Its age before the budget, of which only handlers that start spend something.
             let Some(age) = event.head().expired_at(self.hooks.time.tick()) else {
-                return Next::Event(event);
+                return if self.limited { self.spend(event) } else { Next::Event(event) };
             };
             self.ended.expire();
-            self.hooks.expired(self, event.head(), age);
+            self.hooks.expired(self, &event, age);
             drop_guarded(event);
-            next = self.next(queue.pop());
+            next = take();
         }
     }
 
     /// As [`take`](Self::take), for models, which have no typed end of the queue.
     #[cfg(all(test, loom))]
     pub(crate) fn take_any(&self) -> Next<crate::event::AnyEvent> {
-        self.next(self.inlet().map_or(Popped::Empty(false), Inlet::pop_any))
+        let take = || self.next(self.inlet().map_or(Popped::Empty(false), Inlet::pop_any));
+        self.take_judged(take(), take)
     }
 
     /// What follows the look at the queue.
@@ -69,7 +75,7 @@ impl Slot {
                 if wanted {
                     self.room.notify(1.additional());
                 }
-                if self.limited { self.spend(event) } else { Next::Event(event) }
+                Next::Event(event)
             }
             Popped::Empty(wanted) => {
                 if wanted {
@@ -142,7 +148,11 @@ impl Slot {
 
     /// Runs a handler with everything that belongs to it: panics are caught, the end is counted.
     #[inline]
-    pub(crate) fn run(self: &Arc<Self>, event: &Head, handler: impl FnOnce() -> Result<(), HandlerError>) {
+    pub(crate) fn run(
+        self: &Arc<Self>,
+        event: &impl Whole,
+        handler: impl FnOnce() -> Result<(), HandlerError>,
+    ) {
         if self.watched {
             return self.run_watched(event, handler);
         }
@@ -153,8 +163,8 @@ impl Slot {
     /// The same of a slot that is watched.
     #[cold]
     #[inline(never)]
-    fn run_watched(self: &Arc<Self>, event: &Head, handler: impl FnOnce() -> Result<(), HandlerError>) {
-        let timing = Timing::start(self, event);
+    fn run_watched(self: &Arc<Self>, event: &impl Whole, handler: impl FnOnce() -> Result<(), HandlerError>) {
+        let timing = Timing::start(self, event.head());
         let entered = timing.handling.enter();
         let result = caught(handler);
         entered.leave();
@@ -163,33 +173,33 @@ impl Slot {
 
     /// Counts an event that a receiver took out: its handler ends as it starts.
     #[inline(always)]
-    pub(crate) fn handed_over(self: &Arc<Self>, event: &Head) {
+    pub(crate) fn handed_over(self: &Arc<Self>, event: &impl Whole) {
         self.ended.deliver(false, self.exclusive);
-        self.hooks.ended_on(event, false);
+        self.hooks.ended_on(event.head(), false);
         if self.watched {
             self.handed_over_watched(event);
         }
-        if let Some(completion) = event.completion() {
+        if let Some(completion) = event.head().completion() {
             self.hooks.completed(completion.settle(Settled::Done));
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn handed_over_watched(self: &Arc<Self>, event: &Head) {
-        self.conclude_slow(event, Some(&Timing::start(self, event)), None);
+    fn handed_over_watched(self: &Arc<Self>, event: &dyn Whole) {
+        self.conclude_slow(event, Some(&Timing::start(self, event.head())), None);
     }
 
     /// Counts the end of a handler, tells observers and whoever waits for the event's completion.
     #[inline(always)]
     pub(crate) fn finish(
         self: &Arc<Self>,
-        event: &Head,
+        event: &impl Whole,
         timing: Option<&Timing>,
         result: Result<(), HandlerError>,
     ) {
         self.ended.deliver(result.is_err(), self.exclusive);
-        self.hooks.ended_on(event, result.is_err());
+        self.hooks.ended_on(event.head(), result.is_err());
         self.conclude(event, timing, result.as_ref().err());
         if let Err(error) = result {
             drop_guarded(error);
@@ -200,14 +210,14 @@ impl Slot {
     #[inline(always)]
     pub(super) fn conclude(
         self: &Arc<Self>,
-        event: &Head,
+        event: &impl Whole,
         timing: Option<&Timing>,
         error: Option<&HandlerError>,
     ) {
         if error.is_some() || self.watched {
             self.conclude_slow(event, timing, error);
         }
-        if let Some(completion) = event.completion() {
+        if let Some(completion) = event.head().completion() {
             self.hooks.completed(completion.settle(match error {
                 None => Settled::Done,
                 Some(_) => Settled::Failed(self.id),
@@ -216,8 +226,16 @@ impl Slot {
     }
 
     #[cold]
-    fn conclude_slow(self: &Arc<Self>, event: &Head, timing: Option<&Timing>, error: Option<&HandlerError>) {
-        self.hooks.ended(&Ending { slot: self, event, timing, error });
+    fn conclude_slow(
+        self: &Arc<Self>,
+        event: &dyn Whole,
+        timing: Option<&Timing>,
+        error: Option<&HandlerError>,
+    ) {
+        self.hooks.ended(&Ending { slot: self, event: event.head(), timing, error });
+        if let Some(error) = error {
+            self.hooks.bury(self, event, || DeathCause::failed(error));
+        }
         if let Some(limit) = self.hooks.quarantine_after {
             if error.is_some_and(HandlerError::is_panic) {
                 // AcqRel: panics in a row are counted across the threads that run this slot.

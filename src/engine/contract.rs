@@ -44,8 +44,9 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 ///   [`Handover`](super::Handover) is ready at once; for a group without a member here it says
 ///   [`Abandoned`](super::Abandoned), so that members elsewhere get it.
 /// - **Arrivals.** Each goes to [`Ingress::deliver`] with the scope that it is for, in the order in which it shall be handled,
-///   and is acknowledged to the broker when its handover is ready, not before. While `deliver` waits for room the engine
-///   must go on with the rest of its work: publishing, heart beats, acknowledgements.
+///   and is acknowledged to the broker when its handover is ready, not before. An event that could not be handled, and that
+///   [nobody keeps](crate::Outcome::is_kept) as a dead letter, had better come again, if the broker can. While `deliver` waits
+///   for room the engine must go on with the rest of its work: publishing, heart beats, acknowledgements.
 /// - **State.** Connection lost, connection back: told to [`Ingress::set_state`]. It reconnects by itself, for ever.
 /// - **Shutdown.** Stops fetching, waits for what is in flight as far as the deadline allows, acknowledges, closes. Returns
 ///   when nothing is left behind: no thread, no connection.

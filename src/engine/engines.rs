@@ -21,32 +21,38 @@ pub(crate) struct EngineSeat {
     pub(crate) name: Arc<str>,
     /// `None`: a memory engine.
     pub(crate) transport: Option<Arc<Transport>>,
-    sizes: QueueSizes,
+    pub(crate) terms: QueueTerms,
 }
 
-/// How large the queues are of subscriptions that reach an engine's topics, in events; where it does not say, as on the bus.
+/// How the queues are of subscriptions that reach an engine's topics; where it does not say, as on the bus. Sizes in events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct QueueSizes {
+pub(crate) struct QueueTerms {
     /// Of those that do not say otherwise.
     pub(crate) default: Option<usize>,
     pub(crate) most: Option<usize>,
+    /// A full one is waited for, whatever else it would do.
+    pub(crate) lossless: bool,
 }
 
-impl QueueSizes {
-    /// The smaller ones of two.
+impl QueueTerms {
+    /// The stricter ones of two.
     fn and(self, other: Self) -> Self {
         let smaller = |one: Option<usize>, other: Option<usize>| match (one, other) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         };
-        Self { default: smaller(self.default, other.default), most: smaller(self.most, other.most) }
+        Self {
+            default: smaller(self.default, other.default),
+            most: smaller(self.most, other.most),
+            lossless: self.lossless || other.lossless,
+        }
     }
 }
 
 /// What an engine is.
 #[derive(Clone)]
 pub(crate) enum Seated {
-    Memory(QueueSizes),
+    Memory(QueueTerms),
     Engine(Arc<dyn Engine>),
 }
 
@@ -66,16 +72,16 @@ impl Engines {
     /// The first one gets what no rule matches.
     pub(crate) fn new(engines: Vec<Seating>, router: Router, limits: Limits, hooks: &Arc<Hooks>) -> Self {
         let seat = |(number, (name, engine)): (usize, Seating)| {
-            let (transport, sizes) = match engine {
-                Seated::Memory(sizes) => (None, sizes),
+            let (transport, terms) = match engine {
+                Seated::Memory(terms) => (None, terms),
                 Seated::Engine(engine) => {
                     let number = u8::try_from(number).unwrap_or(u8::MAX);
                     let watch = Box::new(Reports { name: Arc::clone(&name), hooks: Arc::clone(hooks) });
                     let transport = Transport::new(Arc::clone(&name), number, engine, limits, watch);
-                    (Some(Arc::new(transport)), QueueSizes::default())
+                    (Some(Arc::new(transport)), QueueTerms::default())
                 }
             };
-            EngineSeat { name, transport, sizes }
+            EngineSeat { name, transport, terms }
         };
         Self {
             seats: engines.into_iter().enumerate().map(seat).collect(),
@@ -117,13 +123,13 @@ impl Engines {
         by(&self.router.load_full()) | coming.map_or(0, |coming| by(&coming))
     }
 
-    /// How large the queue of a subscription to these patterns is.
-    pub(crate) fn queue_sizes(&self, tenant: Option<&Tenant>, patterns: &[TopicPattern]) -> QueueSizes {
+    /// How the queue of a subscription to these patterns is.
+    pub(crate) fn queue_terms(&self, tenant: Option<&Tenant>, patterns: &[TopicPattern]) -> QueueTerms {
         let router = self.router.load_full();
         let reached =
             patterns.iter().fold(0, |reached, pattern| reached | router.reached_by(tenant, pattern));
         let seats = self.seats.iter().enumerate().filter(|(number, _)| reached & (1 << number) != 0);
-        seats.fold(QueueSizes::default(), |sizes, (_, seat)| sizes.and(seat.sizes))
+        seats.fold(QueueTerms::default(), |terms, (_, seat)| terms.and(seat.terms))
     }
 
     /// The transports among the engines that a subscription reaches, and whether the memory engine is one.

@@ -44,6 +44,6 @@ pub use crate::dispatch::{EngineState, Position, Scope};
 pub use crate::envelope::{ContentType, DecodeError, EncodeError, Encoded, Envelope};
 
 pub(crate) use call::EngineCall;
-pub(crate) use engines::{EngineSeat, Engines, QueueSizes, Seated, Seating};
+pub(crate) use engines::{EngineSeat, Engines, QueueTerms, Seated, Seating};
 pub(crate) use router::{Router, Rule};
 pub(crate) use transport::{Limits, Transport};

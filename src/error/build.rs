@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use crate::pattern::PatternError;
 use crate::tenant::TenantError;
+use crate::topic::TopicError;
 
 /// A bus was not started.
 #[derive(Debug, Error)]
@@ -115,6 +116,9 @@ pub enum BuildError {
     /// A pattern of a rule is malformed.
     #[error("invalid pattern in a rule: {0}")]
     InvalidRule(#[source] PatternError),
+    /// The topic of a rule for dead letters is malformed.
+    #[error("invalid topic for dead letters: {0}")]
+    InvalidDeadLetterTopic(#[source] TopicError),
     /// A tenant's name in a rule is malformed.
     #[error("invalid tenant in a rule: {0}")]
     InvalidTenant(#[source] TenantError),

@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use crate::dispatch::DeliveryMode;
 use crate::pattern::PatternError;
 
 /// A subscription was not made.
@@ -24,6 +25,13 @@ pub enum SubscribeError {
         capacity: usize,
         /// The largest capacity.
         limit: usize,
+    },
+    /// The subscription reaches topics of an engine that [never drops](crate::MemoryEngine::lossless), and asks for a mode that
+    /// does.
+    #[error("the delivery mode {mode:?}: an engine that it reaches never drops, and takes only Block")]
+    NeverDrops {
+        /// What was asked for.
+        mode: DeliveryMode,
     },
     /// At least one handler must run at a time, and not more than the limit.
     #[error("a concurrency of {concurrency}: it must be from 1 to {limit}")]

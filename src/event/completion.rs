@@ -51,6 +51,7 @@ struct Record {
     failed: Vec<SubscriptionId>,
     dropped: Vec<(SubscriptionId, DropReason)>,
     expired: Vec<SubscriptionId>,
+    dead_lettered: Vec<SubscriptionId>,
 }
 
 impl Completion {
@@ -92,6 +93,12 @@ impl Completion {
         self.end(OPEN)
     }
 
+    /// Records that the event is kept as a dead letter of a subscription, which settles after that.
+    #[cold]
+    pub(crate) fn keep_dead_letter(&self, subscription: SubscriptionId) {
+        self.record.lock().dead_lettered.push(subscription);
+    }
+
     /// Closes the obligation of a subscription that did not get the event after all, as if it had not
     /// been opened.
     ///
@@ -122,14 +129,15 @@ impl Completion {
 
     #[cold]
     fn finish(&self, given: u64) -> Result<(), CompletionPanicked> {
-        let Record { callback, failed, dropped, expired } = std::mem::take(&mut *self.record.lock());
+        let Record { callback, failed, dropped, expired, dead_lettered } =
+            std::mem::take(&mut *self.record.lock());
         // The lock is released: the callback may publish, and may drop what it owns.
         let Some(callback) = callback else { return Ok(()) };
         // Saturates only if a subscription settled without having been opened, which is a bug.
         let done = usize::try_from(given)
             .unwrap_or(usize::MAX)
             .saturating_sub(failed.len() + dropped.len() + expired.len());
-        let outcome = Outcome { done, failed, dropped, expired };
+        let outcome = Outcome { done, failed, dropped, expired, dead_lettered };
         catch_unwind(AssertUnwindSafe(|| callback(outcome))).map_err(CompletionPanicked::new)
     }
 }
@@ -204,7 +212,7 @@ mod tests {
         assert_eq!(*calls.lock(), []);
         completion.settle(Settled::Done).expect("no panic");
         let expected =
-            Outcome { done: 2, failed: vec![B], dropped: vec![(A, DropReason::Full)], expired: Vec::new() };
+            Outcome { done: 2, failed: vec![B], dropped: vec![(A, DropReason::Full)], ..Outcome::default() };
         assert_eq!(*calls.lock(), [expected]);
     }
 
@@ -316,6 +324,9 @@ mod models {
             let this = Arc::clone(self);
             spawn(move || {
                 this.work.fetch_add(1, Ordering::Relaxed);
+                if let Settled::Failed(subscription) = settled {
+                    this.completion.keep_dead_letter(subscription);
+                }
                 this.completion.settle(settled).expect("no panic");
             })
         }
@@ -326,10 +337,11 @@ mod models {
         }
     }
 
-    /// Two subscriptions settle while the publisher releases: one call, after all of them.
+    /// Two subscriptions settle while the publisher releases: one call, after all of them. One fails, and has sent its dead
+    /// letter.
     ///
     /// Broken by a subtraction that is not `AcqRel` (the callback misses work that was done), and by
-    /// recording a failure after the subtraction instead of before it (the outcome misses it).
+    /// recording a failure, or the letter, after the subtraction instead of before it (the outcome misses it).
     #[test]
     fn completion_is_called_once_by_the_last_of_three() {
         loom::model(|| {
@@ -344,8 +356,8 @@ mod models {
             observed.expect_one_call(Outcome {
                 done: 1,
                 failed: vec![A],
-                dropped: Vec::new(),
-                expired: Vec::new(),
+                dead_lettered: vec![A],
+                ..Outcome::default()
             });
         });
     }
@@ -368,9 +380,8 @@ mod models {
             }
             observed.expect_one_call(Outcome {
                 done: 1,
-                failed: Vec::new(),
                 dropped: vec![(A, DropReason::Full)],
-                expired: Vec::new(),
+                ..Outcome::default()
             });
         });
     }

@@ -93,6 +93,9 @@ pub struct Outcome {
     pub dropped: Vec<(SubscriptionId, DropReason)>,
     /// The subscriptions for which it was too old.
     pub expired: Vec<SubscriptionId>,
+    /// Those of the subscriptions that failed, or for which it was too old, whose [dead letter](crate::DeadLetter) somebody
+    /// has taken.
+    pub dead_lettered: Vec<SubscriptionId>,
 }
 
 impl Outcome {
@@ -100,6 +103,14 @@ impl Outcome {
     #[must_use]
     pub fn is_ok(&self) -> bool {
         self.failed.is_empty() && self.dropped.is_empty() && self.expired.is_empty()
+    }
+
+    /// Says whether nothing is lost if the event does not come again: every subscription is done with it, or somebody has its
+    /// dead letter. An engine may acknowledge such an event to its broker.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        let kept = |id| self.dead_lettered.contains(id);
+        self.dropped.is_empty() && self.failed.iter().all(kept) && self.expired.iter().all(kept)
     }
 }
 

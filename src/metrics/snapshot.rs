@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use crate::bus::{BusStats, EngineStats, SubscriptionStats, TenantStats, TransportStats};
-use crate::dispatch::{DeliveryMode, Dropped, HandlingTimes, Ledger};
+use crate::dispatch::{DeadLetterStats, DeliveryMode, Dropped, HandlingTimes, Ledger};
 use crate::pattern::TopicPattern;
 use crate::tenant::Tenant;
 
@@ -36,6 +36,7 @@ serialize!(BusStats {
     subscriptions,
     engines,
     tenants,
+    dead_letters,
     topics_known,
     topics_refused,
     lifecycle_dropped,
@@ -75,6 +76,8 @@ serialize!(Ledger {
 });
 
 serialize!(TenantStats { tenant by |tenant: &Tenant| tenant.to_string(), subscriptions, total });
+
+serialize!(DeadLetterStats { sent, lost, died });
 
 serialize!(Dropped { full, oldest, timeout, cancelled, shutdown, deadlock });
 
@@ -237,6 +240,7 @@ mod tests {
                 },
             ],
             "tenants": [],
+            "dead_letters": {"sent": 0, "lost": 0, "died": 0},
             "topics_known": null,
             "topics_refused": 0,
             "lifecycle_dropped": 0,

@@ -52,7 +52,8 @@ pub struct Subscribe<E: Delivered> {
     pub(super) wants: Option<&'static Wanted>,
     /// `None`: as the engines say that it reaches, or the bus.
     pub(super) capacity: Option<usize>,
-    pub(super) mode: DeliveryMode,
+    /// The bus's, or that of engines, if not set.
+    pub(super) mode: Option<DeliveryMode>,
     pub(super) concurrency: usize,
     pub(super) filter: Option<Admits<E>>,
     pub(super) group: Option<String>,
@@ -71,13 +72,12 @@ impl<E: Delivered> Subscribe<E> {
         wants: Option<&'static Wanted>,
         site: &'static Location<'static>,
     ) -> Self {
-        let mode = realm.hub.options.mode;
         Self {
             realm,
             patterns,
             wants,
             capacity: None,
-            mode,
+            mode: None,
             concurrency: 1,
             filter: None,
             group: None,
@@ -96,9 +96,10 @@ impl<E: Delivered> Subscribe<E> {
         self
     }
 
-    /// Sets what happens to an event that finds the queue full. Without meaning for an inline handler.
+    /// Sets what happens to an event that finds the queue full. Without meaning for an inline handler. An engine that [never
+    /// drops](crate::MemoryEngine::lossless) takes no other mode than [`Block`](DeliveryMode::Block).
     pub fn delivery(mut self, mode: DeliveryMode) -> Self {
-        self.mode = mode;
+        self.mode = Some(mode);
         self
     }
 

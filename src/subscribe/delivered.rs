@@ -1,6 +1,6 @@
 //! The two forms in which a subscription gets its events.
 
-use crate::dispatch::{Passing, Queued};
+use crate::dispatch::{Passing, Queued, Whole};
 use crate::event::{AnyEvent, Event, Head};
 
 mod sealed {
@@ -39,10 +39,16 @@ impl<E: Delivered> Queued for E {
     fn into_any(self) -> AnyEvent {
         self.erase()
     }
+}
 
+impl<E: Delivered> Whole for E {
     #[inline]
     fn head(&self) -> &Head {
         self.parts().0
+    }
+
+    fn keep(&self) -> AnyEvent {
+        self.clone().erase()
     }
 }
 

@@ -135,7 +135,7 @@ where
             other => return Step::from(&other),
         };
         slot.wake_next_lane();
-        slot.run(event.parts().0, || (self.call)(slot, &event));
+        slot.run(&event, || (self.call)(slot, &event));
         drop_guarded(event);
         Step::Handled
     }
@@ -189,9 +189,9 @@ impl<E: Delivered, F, Fut> AsyncBody<E, F, Fut> {
         let Some(event) = self.current.take() else { return };
         if slot.watched {
             self.leave();
-            slot.finish(event.parts().0, self.timing.take().as_ref(), result);
+            slot.finish(&event, self.timing.take().as_ref(), result);
         } else {
-            slot.finish(event.parts().0, None, result);
+            slot.finish(&event, None, result);
         }
         drop_guarded(event);
     }

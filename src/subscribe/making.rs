@@ -11,8 +11,8 @@ use super::hub::{MAX_CONCURRENCY, Realm};
 use super::joining;
 use super::receiver::{Doorbell, Receiver};
 use super::subscription::Subscription;
-use crate::dispatch::{Consumer, Filter, Sink, Slot, Spec, SubscriptionKind};
-use crate::engine::QueueSizes;
+use crate::dispatch::{Consumer, DeliveryMode, Filter, Sink, Slot, Spec, SubscriptionKind};
+use crate::engine::QueueTerms;
 use crate::error::{HandlerError, SubscribeError};
 use crate::event::DropReason;
 use crate::queue::Ring;
@@ -222,13 +222,31 @@ impl<E: Delivered> Subscribe<E> {
         Ok(subscription)
     }
 
+    /// What the engines say that it reaches.
+    fn terms(&self) -> QueueTerms {
+        let Realm { hub, table } = &*self.realm;
+        match (&hub.engines, &self.patterns) {
+            (Some(engines), Ok(patterns)) => engines.queue_terms(table.tenant(), patterns),
+            _ => QueueTerms::default(),
+        }
+    }
+
+    /// What happens when the queue is full.
+    fn mode(&self, kind: SubscriptionKind) -> Result<DeliveryMode, SubscribeError> {
+        if !self.terms().lossless {
+            return Ok(self.mode.unwrap_or(self.realm.hub.options.mode));
+        }
+        match self.mode {
+            None | Some(DeliveryMode::Block) => Ok(DeliveryMode::Block),
+            // It has no queue.
+            Some(mode) if kind == SubscriptionKind::Inline => Ok(mode),
+            Some(mode) => Err(SubscribeError::NeverDrops { mode }),
+        }
+    }
+
     /// How many events the queue holds, and how many it may hold at the most.
     fn sizes(&self) -> (usize, usize) {
-        let Realm { hub, table } = &*self.realm;
-        let of_engines = match (&hub.engines, &self.patterns) {
-            (Some(engines), Ok(patterns)) => engines.queue_sizes(table.tenant(), patterns),
-            _ => QueueSizes::default(),
-        };
+        let (hub, of_engines) = (&self.realm.hub, self.terms());
         let limit =
             of_engines.most.map_or(hub.options.max_capacity, |most| most.min(hub.options.max_capacity));
         let default = of_engines.default.unwrap_or(hub.options.capacity).min(limit);
@@ -248,13 +266,13 @@ impl<E: Delivered> Subscribe<E> {
         lanes: Option<()>,
     ) -> Result<Subscription, SubscribeError> {
         self.check()?;
-        let (capacity, _) = self.sizes();
+        let ((capacity, _), mode) = (self.sizes(), self.mode(kind)?);
         let Self {
             realm,
             patterns,
             wants,
             capacity: _,
-            mode,
+            mode: _,
             concurrency,
             filter,
             group,

@@ -111,7 +111,7 @@ impl<E: Delivered> Receiver<E> {
     #[inline(always)]
     fn counted(&self, event: E) -> E {
         let slot = self.subscription.slot();
-        slot.handed_over(event.parts().0);
+        slot.handed_over(&event);
         slot.after_receive();
         event
     }

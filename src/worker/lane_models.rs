@@ -29,7 +29,7 @@ impl<F: Fn() + Send> Body for AtOnce<F> {
             other => return Step::from(&other),
         };
         slot.wake_next_lane();
-        slot.run(event.head(), || {
+        slot.run(&event, || {
             (self.0)();
             Ok(())
         });
@@ -242,7 +242,7 @@ impl Body for Awaits {
             }
         }
         let event = self.1.take().expect("an event is being handled");
-        slot.run(event.head(), || Ok(()));
+        slot.run(&event, || Ok(()));
         Poll::Ready(())
     }
 

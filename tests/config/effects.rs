@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use trolleybus::{DropReason, Event, EventBus, PublishRefusal, SubscribeError, TestClock};
+use trolleybus::{Config, DropReason, Event, EventBus, Format, PublishRefusal, SubscribeError, TestClock};
 
 use crate::eventually::eventually;
 use crate::support::{PATIENCE, watchdog};
@@ -375,4 +375,69 @@ fn x5_event_ttl_is_how_long_events_are_worth_delivering() {
         assert!(receiver.try_recv().is_err(), "{text}");
         assert_eq!(receiver.subscription().stats().expired, 1, "{text}");
     }
+}
+
+#[test]
+fn x5_topic_ttl_topics_and_ttl_are_rules_of_which_the_first_decides() {
+    let clock = TestClock::new();
+    let text = "eventTTL: 1h\ntopicTTL: [{topics: [a.b], ttl: 0s}, {topics: [a.*, c], ttl: 2}]";
+    let bus = config(text).into_builder().expect("a builder").clock(clock.clone()).build().expect("valid");
+    let mut receiver = bus.subscribe_any("*").receiver().expect("subscribe");
+    for topic in ["a.b", "a.c", "c", "d"] {
+        bus.publish(topic, 1_u32).expect("publish");
+    }
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(receiver.try_recv().expect("the second").topic().as_str(), "a.c");
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(receiver.try_recv().expect("the last").topic().as_str(), "d");
+    assert_eq!(receiver.subscription().stats().expired, 2);
+}
+
+#[test]
+fn x5_dead_letters_topics_and_to_say_where_they_go() {
+    let bus = bus("deadLetters: [{topics: [a.b], to: dead.one}, {topics: [a.*], to: dead.two}]");
+    let mut dead = bus.subscribe_any("dead.*").receiver().expect("subscribe");
+    let fails = |_: &trolleybus::AnyEvent| Err::<(), _>(trolleybus::HandlerError::new("no"));
+    let _all = bus.subscribe_any_many(["a.*", "b"]).handle_inline(fails).expect("subscribe");
+    for topic in ["a.b", "a.c", "b"] {
+        bus.publish(topic, 1_u32).expect("publish");
+    }
+    let topics: Vec<_> =
+        std::iter::from_fn(|| dead.try_recv().ok()).map(|event| event.topic().to_string()).collect();
+    assert_eq!(topics, ["dead.one", "dead.two"]);
+}
+
+#[test]
+fn rules_about_topics_are_checked_where_they_stand() {
+    let refused = |text: &str| crate::refused(text, Format::Yaml);
+    for (text, expected) in [
+        (
+            "topicTTL: [{topics: [], ttl: 1s}]",
+            "text:1:21: topicTTL[0].topics: a list of 0 is out of range: it must be one or more",
+        ),
+        ("topicTTL: [{topics: [a]}]", "text:1:12: topicTTL[0]: \"ttl\" is missing"),
+        (
+            "topicTTL: [{topics: [a], ttl: 101years}]",
+            "text:1:31: topicTTL[0].ttl: the text \"101years\" is out of range: it must be from 0s to 100years",
+        ),
+        (
+            "deadLetters: [{topics: [a..b], to: dead}]",
+            "text:1:25: deadLetters[0].topics[0]: \"a..b\" is no pattern: empty segment at byte 2",
+        ),
+        ("deadLetters: [{to: dead}]", "text:1:15: deadLetters[0]: \"topics\" is missing"),
+        (
+            "deadLetters: [{topics: [a], to: 'dead..x'}]",
+            "text:1:33: deadLetters[0].to: \"dead..x\" is no topic: empty segment at byte 5",
+        ),
+        ("deadLetters: {topics: [a]}", "text:1:14: deadLetters: expected a list of rules, found a map"),
+        (
+            "deadLetters: [{topics: [a], too: dead}]",
+            "text:1:15: deadLetters[0]: \"to\" is missing\ntext:1:29: deadLetters[0].too: unknown key; did you mean \"to\"?",
+        ),
+    ] {
+        assert_eq!(refused(text), expected);
+    }
+    let config = Config::new().with_ttl_of([], Duration::MAX);
+    let problems = config.check().expect_err("no pattern, and too long").to_string();
+    assert_eq!(problems.lines().count(), 2, "{problems}");
 }

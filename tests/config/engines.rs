@@ -112,8 +112,8 @@ fn d_mod_6_rules_that_the_original_only_writes_down_are_checked() {
             "text:1:21: routing[0].topics[0]: \"a..b\" is no pattern: empty segment at byte 2",
         ),
         (
-            "engines: [{name: a, type: durable}]",
-            "text:1:27: engines[0].type: \"durable\" is none of: memory, custom",
+            "engines: [{name: a, type: postgres}]",
+            "text:1:27: engines[0].type: \"postgres\" is none of: memory, durable-memory, custom",
         ),
     ] {
         assert_eq!(refused(text, Format::Yaml), expected);
@@ -123,10 +123,10 @@ fn d_mod_6_rules_that_the_original_only_writes_down_are_checked() {
 #[test]
 fn types_that_are_registered_are_accepted() {
     let load = |types: &[&str]| {
-        let text = "engines: [{name: a, type: durable}]";
+        let text = "engines: [{name: a, type: postgres}]";
         Config::loader().text("t", text, Format::Yaml).engine_types(types.iter().copied()).load()
     };
-    assert!(load(&["memory", "durable"]).is_ok());
+    assert!(load(&["memory", "postgres"]).is_ok());
     assert!(load(&["memory"]).is_err());
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
-use trolleybus::{Config, DeliveryMode, EngineSettings, Format, Rule, Settings, Tenant, TopicPattern};
+use trolleybus::{Config, DeliveryMode, EngineSettings, Format, Rule, Settings, Tenant, Topic, TopicPattern};
 
 use crate::config;
 
@@ -39,7 +39,28 @@ fn settings() -> impl Strategy<Value = Settings> {
     })
 }
 
+fn pattern() -> impl Strategy<Value = String> {
+    prop_oneof!["[a-z]{1,3}(\\.[a-zé]{1,3}){0,3}", Just("*".to_owned()), Just("a.+.**".to_owned())]
+}
+
 fn any_config() -> impl Strategy<Value = Config> {
+    // To the year, which is as long as may be.
+    let time = |least: u64| (least..31_557_600_000).prop_map(Duration::from_millis);
+    let patterns = || {
+        let pattern = pattern().prop_map(|pattern| TopicPattern::new(&pattern).expect("a pattern"));
+        vec(pattern, 1..4)
+    };
+    let ttls = (proptest::option::of(time(1)), vec((patterns(), time(0)), 0..3));
+    let topic = "[a-z]{1,3}(\\.[a-zé]{1,3}){0,3}".prop_map(|topic| Topic::new(&topic).expect("a topic"));
+    (most_of_a_config(), ttls, vec((patterns(), topic), 0..3)).prop_map(|(config, (ttl, ttls), letters)| {
+        let config = ttls.into_iter().fold(config, |config, (topics, ttl)| config.with_ttl_of(topics, ttl));
+        let config =
+            letters.into_iter().fold(config, |config, (topics, to)| config.with_dead_letters(topics, to));
+        ttl.into_iter().fold(config, Config::with_event_ttl)
+    })
+}
+
+fn most_of_a_config() -> impl Strategy<Value = Config> {
     let mode = prop_oneof![
         Just(DeliveryMode::Drop),
         Just(DeliveryMode::DropOldest),
@@ -58,10 +79,8 @@ fn any_config() -> impl Strategy<Value = Config> {
         0..=1_000_000_000_u64,
     );
     let engines = vec(("[a-z]{1,8}", prop_oneof![Just("memory"), Just("custom")], settings()), 0..4);
-    let pattern =
-        prop_oneof!["[a-z]{1,3}(\\.[a-zé]{1,3}){0,3}", Just("*".to_owned()), Just("a.+.**".to_owned())];
     let tenants = proptest::option::of(vec("[A-Za-z0-9_-]{1,8}", 1..3));
-    let rules = vec((vec(pattern, 1..4), tenants, any::<prop::sample::Index>()), 0..4);
+    let rules = vec((vec(pattern(), 1..4), tenants, any::<prop::sample::Index>()), 0..4);
     (mode, sizes, name, numbers, any::<[bool; 2]>(), engines, rules).prop_map(
         |(
             mode,

@@ -159,10 +159,10 @@ fn d_rtr_5_threads_share_a_registry_and_two_registries_share_nothing() {
                     assert_eq!(bus.stats().engines[0].name, name);
                     // Others come and go meanwhile, with types of the same name.
                     let other = EngineRegistry::new().register("own", |_| Ok(quiet_engine()));
-                    assert_eq!(other.expect("new there").types().count(), 3);
+                    assert_eq!(other.expect("new there").types().count(), 4);
                 }
             });
         }
     });
-    assert_eq!(EngineRegistry::new().types().collect::<Vec<_>>(), ["custom", "memory"]);
+    assert_eq!(EngineRegistry::new().types().collect::<Vec<_>>(), ["custom", "durable-memory", "memory"]);
 }

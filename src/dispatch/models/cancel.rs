@@ -51,7 +51,7 @@ fn v3_no_handler_starts_after_cancel_and_wait() {
             spawn(move || {
                 let mut late = false;
                 if let Next::Event(event) = slot.take_any() {
-                    slot.run(event.head(), || {
+                    slot.run(&event, || {
                         late = over.load(Ordering::Relaxed);
                         Ok(())
                     });
@@ -90,7 +90,7 @@ fn v3_no_handler_starts_after_a_complete_drain() {
             spawn(move || {
                 let mut late = false;
                 if let Next::Event(event) = slot.take_any() {
-                    slot.run(event.head(), || {
+                    slot.run(&event, || {
                         late = over.load(Ordering::Relaxed);
                         Ok(())
                     });
@@ -123,7 +123,7 @@ fn v3_a_wait_for_the_last_handler_ends() {
         let consumer = {
             let slot = Arc::clone(&slot);
             spawn(move || {
-                slot.run(event.head(), || Ok(()));
+                slot.run(&event, || Ok(()));
                 slot.after_run();
             })
         };
@@ -304,7 +304,7 @@ fn l1_a_mark_on_the_gate_against_a_receiver_that_counts() {
             let slot = Arc::clone(&slot);
             spawn(move || {
                 let Next::Event(event) = slot.take_any() else { panic!("it is queued") };
-                slot.handed_over(event.head());
+                slot.handed_over(&event);
                 slot.sees_close()
             })
         };

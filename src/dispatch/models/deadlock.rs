@@ -61,7 +61,7 @@ impl Handler {
         let lane = Occupied::enter(self.own.key(), self.lane);
         let Poll::Ready(receipt) = poll(&mut self.waits, &self.waker) else { return Err(self) };
         drop(lane);
-        self.own.run(self.event.head(), || Ok(()));
+        self.own.run(&self.event, || Ok(()));
         take_one(&self.own);
         Ok(Ended { own: self.own, refused: receipt.dropped_by().deadlock })
     }

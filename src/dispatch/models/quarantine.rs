@@ -42,7 +42,7 @@ fn two_running(limit: u32) -> (Arc<Slot>, [AnyEvent; 2], Figure) {
 
 /// Ends a handler with a panic.
 fn panic_over(slot: &Arc<Slot>, event: &AnyEvent) {
-    slot.run(event.head(), || Err(HandlerError::panicked(Box::new("oh"))));
+    slot.run(event, || Err(HandlerError::panicked(Box::new("oh"))));
 }
 
 /// Does so in another lane.

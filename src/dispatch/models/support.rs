@@ -236,7 +236,7 @@ pub(crate) fn number(event: &AnyEvent) -> u64 {
 /// Takes one event, if there is one, and handles it.
 pub(crate) fn take_one(slot: &Arc<Slot>) -> Option<u64> {
     let Next::Event(event) = slot.take_any() else { return None };
-    slot.run(event.head(), || Ok(()));
+    slot.run(&event, || Ok(()));
     Some(number(&event))
 }
 
@@ -259,7 +259,7 @@ pub(crate) fn serve(slot: &Arc<Slot>) -> Vec<u64> {
     loop {
         match slot.take_any() {
             Next::Event(event) => {
-                slot.run(event.head(), || Ok(()));
+                slot.run(&event, || Ok(()));
                 handled.push(number(&event));
             }
             Next::Empty | Next::Cancelled if slot.rest() => return handled,

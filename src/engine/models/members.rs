@@ -11,7 +11,7 @@ use crate::dispatch::{Carriers, DeliveryMode, Roster, Slot, TopicTable};
 use crate::engine::ingress::Ingress;
 use crate::engine::transport::Limits;
 use crate::engine::{
-    BoxFuture, Capabilities, Engine, EngineError, Engines, Envelope, Position, QueueSizes, Router, Rule,
+    BoxFuture, Capabilities, Engine, EngineError, Engines, Envelope, Position, QueueTerms, Router, Rule,
     Seated, SubscriptionSpec,
 };
 use crate::event::{DropReason, SubscriptionId};
@@ -77,7 +77,7 @@ impl Engine for Members {
 fn engines(engine: &Arc<Members>, routed: bool) -> Arc<Engines> {
     let limits = Limits { in_flight: 1, timeout: Duration::from_secs(1) };
     let seats = vec![
-        ("memory".into(), Seated::Memory(QueueSizes::default())),
+        ("memory".into(), Seated::Memory(QueueTerms::default())),
         ("e".into(), Seated::Engine(Arc::clone(engine) as Arc<dyn Engine>)),
     ];
     let router = if routed { router() } else { Router::default() };

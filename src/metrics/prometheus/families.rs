@@ -52,6 +52,13 @@ impl Page<'_, '_> {
         }
         self.write_subscriptions(stats, labels)?;
         self.write_tenants(stats.tenants.len(), tenants)?;
+        let letters = stats.dead_letters;
+        let sent = "Events that nobody could handle, and whose dead letter somebody has taken";
+        self.alone("dead_letters", sent, Value::Counter(letters.sent))?;
+        let lost = "Events that nobody could handle, and whose dead letter nobody has taken";
+        self.alone("dead_letters_lost", lost, Value::Counter(letters.lost))?;
+        let died = "Dead letters that nobody could handle";
+        self.alone("dead_letters_died", died, Value::Counter(letters.died))?;
         self.alone("topics_known", "Topics that are kept resolved", Value::Gauge(stats.topics_known as u64))?;
         let refused = "How often a topic was not kept resolved because the table was full";
         self.alone("topics_refused", refused, Value::Counter(stats.topics_refused))?;

@@ -43,6 +43,7 @@
 //! | `_tenants` | gauge | | tenants that the bus serves |
 //! | `_tenant_offered_total`, `_tenant_delivered_total`, `_tenant_failed_total`, `_tenant_dropped_total` | counter | `tenant` | the account of a tenant |
 //! | `_tenant_in_flight`, `_tenant_subscriptions` | gauge | `tenant` | his events that wait or are handled, and his subscriptions |
+//! | `_dead_letters_total`, `_dead_letters_lost_total`, `_dead_letters_died_total` | counter | | [letters](crate::BusBuilder::dead_letters) that somebody has taken, that nobody has, and that could not be handled themselves |
 //! | `_topics_known` | gauge | | topics that are resolved |
 //! | `_lifecycle_dropped_total` | counter | | events of the bus's life that were not told, because those who listen are too slow |
 //! | `_topics_refused_total`, `_names_refused_total` | counter | | topics that were not kept resolved, and names (of all buses) that were not kept, because a table was full |
