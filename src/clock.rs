@@ -2,22 +2,34 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::{Duration, SystemTime};
 
 #[cfg(feature = "test-clock")]
 use crate::sync::Mutex;
-use crate::sync::clock::Stamp;
+use crate::sync::clock::{self, Stamp};
 
 /// What tells a bus the time, instead of the system. Set with [`BusBuilder::clock`](crate::BusBuilder::clock).
 ///
-/// It is asked for each event that is published, and again when one that expires is about to be handled. (How long a
-/// publisher waits, a shutdown takes or a handler runs is measured by the system's clock.)
+/// It is asked for each event that is published, and again when one that expires is about to be handled; and it says when
+/// an event is [tried again](crate::Retry), a [circuit](crate::CircuitBreaker) closes, and an attempt [has taken too
+/// long](crate::Subscribe::attempt_timeout). (How long a publisher waits or a shutdown takes, and how long handlers took, is
+/// measured by the system's clock.)
 pub trait Clock: Send + Sync + 'static {
     /// The time since some fixed moment. It never goes back. Ages are counted in its milliseconds.
     fn monotonic(&self) -> Duration;
 
     /// The wall clock, for people to read: no age depends on it.
     fn wall(&self) -> SystemTime;
+
+    /// Wakes `waker` once, when [`monotonic`](Self::monotonic) has come to `at`; at once if it has. Says whether it will.
+    ///
+    /// If it says false, as it does unless it is written anew, the bus looks again when so much time has passed on the
+    /// system's clock.
+    fn wake_at(&self, at: Duration, waker: &Waker) -> bool {
+        let _ = (at, waker);
+        false
+    }
 }
 
 /// Where a bus has its time from.
@@ -50,6 +62,22 @@ impl TimeSource {
     /// The tick to which the ages of events are counted.
     pub(crate) fn tick(&self) -> u32 {
         self.stamp().tick_ms
+    }
+
+    /// The time since some fixed moment, precisely: for what is to happen later.
+    pub(crate) fn now(&self) -> Duration {
+        match self {
+            Self::Coarse | Self::Precise => clock::since_some_moment(),
+            Self::Custom(clock) => clock.monotonic(),
+        }
+    }
+
+    /// Asks the application's clock, if there is one, to wake somebody. False if the system's has to.
+    pub(crate) fn wake_at(&self, at: Duration, waker: &Waker) -> bool {
+        match self {
+            Self::Coarse | Self::Precise => false,
+            Self::Custom(clock) => clock.wake_at(at, waker),
+        }
     }
 }
 
@@ -89,10 +117,12 @@ pub struct TestClock {
 }
 
 #[cfg(feature = "test-clock")]
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct TestTime {
     monotonic: Duration,
     wall: SystemTime,
+    /// Who is to be woken, and when.
+    alarms: Vec<(Duration, Waker)>,
 }
 
 #[cfg(feature = "test-clock")]
@@ -100,15 +130,34 @@ impl TestClock {
     /// Makes a clock that stands: on the wall at the beginning of 1970.
     #[must_use]
     pub fn new() -> Self {
-        let now = TestTime { monotonic: Duration::ZERO, wall: SystemTime::UNIX_EPOCH };
+        let now = TestTime { monotonic: Duration::ZERO, wall: SystemTime::UNIX_EPOCH, alarms: Vec::new() };
         Self { now: Arc::new(Mutex::new(now)) }
     }
 
-    /// Moves both of its times on.
+    /// Moves both of its times on, and wakes what is due: it is done by the bus's workers, a moment later.
     pub fn advance(&self, time: Duration) {
-        let mut now = self.now.lock();
-        now.monotonic = now.monotonic.saturating_add(time);
-        now.wall = now.wall.checked_add(time).unwrap_or(now.wall);
+        let due = {
+            let mut now = self.now.lock();
+            now.monotonic = now.monotonic.saturating_add(time);
+            now.wall = now.wall.checked_add(time).unwrap_or(now.wall);
+            let monotonic = now.monotonic;
+            let (mut due, later) = std::mem::take(&mut now.alarms)
+                .into_iter()
+                .partition::<Vec<_>, _>(|(at, _)| *at <= monotonic);
+            now.alarms = later;
+            due.sort_by_key(|(at, _)| *at);
+            due
+        };
+        for (_, waker) in due {
+            waker.wake();
+        }
+    }
+
+    /// How long until the next thing that somebody waits for: a retry, or the end of a time to wait.
+    #[must_use]
+    pub fn next_alarm(&self) -> Option<Duration> {
+        let now = self.now.lock();
+        now.alarms.iter().map(|(at, _)| at.saturating_sub(now.monotonic)).min()
     }
 
     /// Sets the wall clock, forth or back, and nothing else.
@@ -138,5 +187,22 @@ impl Clock for TestClock {
 
     fn wall(&self) -> SystemTime {
         self.now.lock().wall
+    }
+
+    fn wake_at(&self, at: Duration, waker: &Waker) -> bool {
+        let waker = waker.clone();
+        let passed = {
+            let mut now = self.now.lock();
+            if at > now.monotonic {
+                // Who looks again sets it again.
+                if !now.alarms.iter().any(|(set, known)| *set == at && known.will_wake(&waker)) {
+                    now.alarms.push((at, waker));
+                }
+                return true;
+            }
+            waker
+        };
+        passed.wake();
+        true
     }
 }

@@ -226,8 +226,8 @@ pub use config::{
     EngineSettings, Format, HumanDuration, Rule, Secret, Settings,
 };
 pub use dispatch::{
-    Accepted, DeadLetter, DeadLetterStats, DeathCause, DeliveryMode, Dropped, HandledDelivery, HandlingTimes,
-    Ledger, NotDelivered, Observer, Problem, Receipt, SubscriptionKind,
+    Accepted, CircuitState, DeadLetter, DeadLetterStats, DeathCause, DeliveryMode, Dropped, HandledDelivery,
+    HandlingTimes, Ledger, NotDelivered, Observer, Problem, Receipt, SubscriptionKind,
 };
 pub use error::{
     BuildError, EngineFailure, HandlerError, PublishError, PublishRefusal, RecvError, RecvTimeoutError,
@@ -239,8 +239,9 @@ pub use event::{
 };
 pub use pattern::{PatternError, TopicPattern};
 pub use subscribe::{
-    CancelAndWait, Cancelled, Delivered, Delivery, Drain, DrainReport, EventStream, Expect, HandlerResult,
-    IntoIter, Iter, Joined, Receiver, Recv, Start, Subscribe, Subscription, TryIter,
+    CancelAndWait, Cancelled, CircuitBreaker, CircuitBreakerError, Delivered, Delivery, Drain, DrainReport,
+    EventStream, Expect, HandlerResult, IntoIter, Iter, Joined, Receiver, Recv, Retry, RetryError, Start,
+    Subscribe, Subscription, TryIter,
 };
 pub use tenant::{Tenant, TenantError};
 pub use topic::{Topic, TopicError};

@@ -203,10 +203,15 @@ table! {
     + + + + + TenantStats;
     + + + + + TestClock;
     + + + - - DeadLetter;
+    + + + + + CircuitBreaker;
+    + + + + + CircuitBreakerError;
+    + + + + + CircuitState;
     + + + + + DeadLetterStats;
     + + + + + DeathCause;
     + + + + + MemoryEngine;
     + + + - - Joined;
+    + + + - - Retry;
+    + + + + + RetryError;
     + + + + + HandlingTimes;
     + + + - - RerouteError;
     + + + - - Rerouting;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::EventBus;
 use super::engine_stats::{EngineStats, engines, route_of};
 use crate::dispatch::{
-    Accounts, DeadLetterStats, DeadLetters, DeliveryMode, HandlingTimes, Ledger, Slot, SubscriptionKind,
-    TenantAccount, Wanted,
+    Accounts, CircuitState, DeadLetterStats, DeadLetters, DeliveryMode, HandlingTimes, Ledger, Slot,
+    SubscriptionKind, TenantAccount, Wanted,
 };
 use crate::event::SubscriptionId;
 use crate::pattern::TopicPattern;
@@ -66,6 +66,8 @@ pub struct SubscriptionStats {
     pub handling: Option<HandlingTimes>,
     /// It is paused or in quarantine.
     pub paused: bool,
+    /// How its [circuit](crate::CircuitBreaker) is, if it has a breaker.
+    pub circuit: Option<CircuitState>,
 }
 
 /// The account of a bus. It serialises: see the module [`metrics`](crate::metrics).
@@ -264,6 +266,7 @@ fn stats_of(slot: &Slot) -> SubscriptionStats {
         oldest_age: slot.oldest_age(),
         handling: slot.handling_times(),
         paused: slot.is_paused(),
+        circuit: slot.circuit(),
     }
 }
 

@@ -135,7 +135,7 @@ impl Walk<'_> {
                 // Whoever waits for the outcome hears that not all went well.
                 let completion = &arriving.completion;
                 completion.open();
-                slot.hooks.bury(slot, &self.forms.encoded(), || DeathCause::Undecodable(error));
+                slot.hooks.bury(slot, &self.forms.encoded(), 0, || DeathCause::Undecodable(error));
                 slot.hooks.completed(completion.settle(Settled::Failed(slot.id)));
             }
         }

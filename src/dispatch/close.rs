@@ -103,7 +103,7 @@ impl Slot {
         // Release: handlers that hear of it see what the canceller did before.
         self.tripping.store(true, Ordering::Release);
         self.close_gate(reason, Gate::bar);
-        let first = self.end();
+        let first = self.end(true);
         self.tripped.notify(usize::MAX);
         first
     }
@@ -112,15 +112,19 @@ impl Slot {
     pub(super) fn exhaust(&self) {
         // Inline, others that have a share of the budget may be about to enter: it is not barred.
         self.close_gate(DropReason::Cancelled, Gate::close);
-        self.end();
+        // What is set aside has its share of the budget.
+        self.end(false);
     }
 
-    fn end(&self) -> bool {
+    fn end(&self, with_aside: bool) -> bool {
         let first = match self.inlet() {
             Some(inlet) => !inlet.taken().cancel().is_cancelled(),
             None => self.gate.end(),
         };
         self.discard_queue();
+        if with_aside {
+            self.discard_aside();
+        }
         if first {
             self.tell_consumer_closed();
         }
@@ -161,7 +165,12 @@ impl Slot {
     /// subscription by.
     pub(crate) fn pause(&self) {
         match self.inlet() {
-            Some(inlet) => inlet.taken().pause(),
+            Some(inlet) => {
+                inlet.taken().pause();
+                if let Some(aside) = self.aside() {
+                    aside.settle();
+                }
+            }
             None => {
                 self.gate.bypass();
                 self.attendance().inspect(|attendance| attendance.stop());
@@ -237,6 +246,7 @@ impl Drop for Slot {
         // A late publisher may have left something behind, or the bus was forgotten.
         self.note_reason(DropReason::Cancelled);
         self.discard_queue();
+        self.discard_aside();
         self.roster.fold(self);
     }
 }

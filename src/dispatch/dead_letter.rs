@@ -122,10 +122,6 @@ impl DeathCause {
         guarded(|| words = error.to_string());
         Self::Failed { error: words, panicked: error.is_panic(), permanent: error.is_permanent() }
     }
-
-    fn attempts(&self) -> u32 {
-        u32::from(matches!(self, Self::Failed { .. }))
-    }
 }
 
 impl fmt::Display for DeathCause {
@@ -196,6 +192,7 @@ impl DeadLetters {
         hooks: &Hooks,
         slot: &Slot,
         event: &dyn Whole,
+        attempts: u32,
         cause: impl FnOnce() -> DeathCause,
     ) {
         let head = event.head();
@@ -205,11 +202,10 @@ impl DeadLetters {
             self.died.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let cause = cause();
         let letter = DeadLetter {
-            attempts: cause.attempts(),
+            attempts,
             event,
-            cause,
+            cause: cause(),
             subscription: slot.id,
             subscription_name: slot.spec.name.as_deref().map(Into::into),
             died: clock::wall_time(hooks.time.stamp().wall_ns),

@@ -7,7 +7,7 @@
 //! | `deadlock.rs` | which handlers wait for one another |
 //! | `ttl.rs`, `dead_letter.rs` | how long events are worth delivering; where those go that a subscription could not handle |
 //! | `spec.rs`, `slot.rs`, `inlet.rs` | what was asked for; a subscription; its queue (`../queue`) without the type of its events |
-//! | `take.rs`, `close.rs` | the consumers' side, and the end |
+//! | `take.rs`, `aside.rs`, `close.rs` | the consumers' side: take and handle, set aside and try again; and the end |
 //! | `tally.rs`, `stripe.rs`, `times.rs`, `roster.rs` | counters and their consistent reading |
 //! | `receipt.rs`, `observer.rs` | what publishers and observers are told |
 //! | `passing.rs`, `views.rs` | the event on its way; how events of one type get to a chunk of subscribers |
@@ -15,6 +15,7 @@
 //! | `frames.rs`, `scope.rs` | which inline handlers run where; which lanes this thread is in |
 
 mod arrive;
+mod aside;
 mod batch;
 mod buckets;
 mod carriers;
@@ -52,6 +53,8 @@ mod wait;
 
 pub use arrive::Scope;
 pub(crate) use arrive::{Arriving, arrive, nobody_is_left};
+pub use aside::CircuitState;
+pub(crate) use aside::{Aside, Attempt};
 pub(crate) use batch::{EventRun, LONGEST_RUN, Rest, pass_run};
 pub(crate) use carriers::{Carriage, Carriers, MAX_ENGINES};
 pub use carriers::{EngineState, Position};

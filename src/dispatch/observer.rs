@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::aside::CircuitState;
 use super::carriers::EngineState;
 use super::dead_letter::{DeadLetter, DeadLetters, DeathCause};
 use super::engine_tally::{EngineTally, Figure};
@@ -30,9 +31,20 @@ use crate::trace::{Handling, Tracing};
 /// The methods are called in the thread that ran the handler, after the end was counted; a panic in
 /// one is caught. Keep them short.
 pub trait Observer: Send + Sync + 'static {
-    /// A handler ended.
+    /// A handler ended, and no other attempt follows.
     fn handled(&self, delivery: &HandledDelivery<'_>) {
         let _ = delivery;
+    }
+
+    /// An attempt at an event has failed, and [another](crate::Retry) follows after that time, unless the subscription is
+    /// cancelled before.
+    fn retried(&self, delivery: &HandledDelivery<'_>, delay: Duration) {
+        let _ = (delivery, delay);
+    }
+
+    /// The [circuit](crate::CircuitBreaker) of a subscription has opened, or closed, or is half-open.
+    fn circuit(&self, subscription: SubscriptionId, state: CircuitState) {
+        let _ = (subscription, state);
     }
 
     /// A subscription was put into quarantine after so many panics in a row.
@@ -76,6 +88,8 @@ pub struct HandledDelivery<'a> {
     pub topic: &'a Topic,
     /// When the event was published.
     pub published: SystemTime,
+    /// Which attempt at this event it was, from 1.
+    pub attempt: u32,
     /// How long the handler took.
     pub duration: Duration,
     /// What went wrong, if something did.
@@ -115,6 +129,28 @@ pub(crate) struct Ending<'a> {
     /// Nothing if nobody watches, and the handler failed.
     pub(super) timing: Option<&'a Timing>,
     pub(super) error: Option<&'a HandlerError>,
+    /// The number of the attempt.
+    pub(super) attempt: u32,
+}
+
+impl Ending<'_> {
+    /// How long it took, if somebody watches.
+    fn took(&self) -> Duration {
+        let took = self.timing.map(|timing| clock::now().saturating_duration_since(timing.started));
+        took.unwrap_or_default()
+    }
+
+    fn delivery(&self, duration: Duration) -> HandledDelivery<'_> {
+        HandledDelivery {
+            subscription: self.slot.id,
+            subscription_name: self.slot.spec.name.as_deref(),
+            topic: self.event.topic(),
+            published: self.event.time(),
+            attempt: self.attempt,
+            duration,
+            error: self.error,
+        }
+    }
 }
 
 /// What a bus does when something happens to a handler.
@@ -293,9 +329,8 @@ impl Hooks {
     }
 
     pub(super) fn ended(&self, ending: &Ending<'_>) {
-        let Ending { slot, event, timing, error } = ending;
-        let took = timing.map(|timing| clock::now().saturating_duration_since(timing.started));
-        let took = took.unwrap_or_default();
+        let Ending { slot, event, timing, error, .. } = ending;
+        let took = ending.took();
         if let Some(times) = &slot.times {
             times.record(took);
         }
@@ -304,19 +339,42 @@ impl Hooks {
         }
         let told = timing.is_some_and(|timing| timing.handling.ended(slot, event, *error));
         if let Some(observer) = &self.observer {
-            let delivery = HandledDelivery {
-                subscription: slot.id,
-                subscription_name: slot.spec.name.as_deref(),
-                topic: event.topic(),
-                published: event.time(),
-                duration: took,
-                error: *error,
-            };
-            Self::guarded(|| observer.handled(&delivery));
+            Self::guarded(|| observer.handled(&ending.delivery(took)));
         } else if let Some(error) = error
             && !told
         {
             self.print(|| format!("handler of {} failed on \"{}\": {error}", Named(slot), event.topic()));
+        }
+    }
+
+    /// An attempt has failed, and another follows.
+    pub(super) fn failed_for_now(&self, ending: &Ending<'_>, delay: Duration) {
+        let Ending { slot, event, timing, error, .. } = ending;
+        let took = ending.took();
+        if let Some(times) = &slot.times {
+            times.record(took);
+        }
+        if let Some(timing) = timing {
+            timing.handling.ended(slot, event, *error);
+        }
+        if let Some(observer) = &self.observer {
+            Self::guarded(|| observer.retried(&ending.delivery(took), delay));
+        }
+    }
+
+    /// The circuit of a subscription has changed.
+    pub(super) fn circuit_changed(&self, slot: &Slot, state: CircuitState) {
+        self.tell(|_| {
+            LifecycleEvent::of_bus(types::CIRCUIT)
+                .with("subscription_id", slot.id.to_string())
+                .with("state", state.as_str())
+        });
+        match &self.observer {
+            Some(observer) => Self::guarded(|| observer.circuit(slot.id, state)),
+            None if state == CircuitState::Open => {
+                self.print(|| format!("the circuit of {} is open", Named(slot)));
+            }
+            None => {}
         }
     }
 
@@ -339,7 +397,7 @@ impl Hooks {
 
     /// An event was too old for a subscription.
     #[cold]
-    pub(super) fn expired(&self, slot: &Slot, whole: &dyn Whole, age: Duration) {
+    pub(super) fn expired(&self, slot: &Slot, whole: &dyn Whole, age: Duration, attempts: u32) {
         let event = whole.head();
         let engine = event.engine();
         if engine != 0 {
@@ -348,16 +406,22 @@ impl Hooks {
         if let Some(observer) = &self.observer {
             Self::guarded(|| observer.expired(slot.id, event.topic(), age));
         }
-        self.bury(slot, whole, || DeathCause::Expired(age));
+        self.bury(slot, whole, attempts, || DeathCause::Expired(age));
         if let Some(completion) = event.completion() {
             self.completed(completion.settle(Settled::Expired(slot.id)));
         }
     }
 
     /// A subscription could not handle an event: hands it on, if there is a rule for it.
-    pub(super) fn bury(&self, slot: &Slot, event: &dyn Whole, cause: impl FnOnce() -> DeathCause) {
+    pub(super) fn bury(
+        &self,
+        slot: &Slot,
+        event: &dyn Whole,
+        attempts: u32,
+        cause: impl FnOnce() -> DeathCause,
+    ) {
         if let Some(dead_letters) = &self.dead_letters {
-            dead_letters.bury(self, slot, event, cause);
+            dead_letters.bury(self, slot, event, attempts, cause);
         }
     }
 
@@ -412,6 +476,13 @@ impl Hooks {
     pub(super) fn filter_panicked(&self, slot: &Slot, event: &Head, payload: Box<dyn Any + Send>) {
         let message = HandlerError::panicked(payload).panic_message();
         self.warn(|| format!("filter of {} panicked on \"{}\": {message}", Named(slot), event.topic()));
+    }
+
+    pub(super) fn key_panicked(&self, slot: &Slot, event: &Head, payload: Box<dyn Any + Send>) {
+        let message = HandlerError::panicked(payload).panic_message();
+        self.warn(|| {
+            format!("what finds the key for {} panicked on \"{}\": {message}", Named(slot), event.topic())
+        });
     }
 
     /// An obligation to an event's completion was closed; its callback may have panicked.

@@ -205,7 +205,7 @@ impl<'a> Stage<'a> {
         // Other code of the application follows.
         self.leave();
         slot.refused.expire();
-        slot.hooks.expired(slot, event, age);
+        slot.hooks.expired(slot, event, age, 0);
         Inline::Expired
     }
 

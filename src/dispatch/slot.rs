@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use event_listener::Event as Listeners;
 
+use super::aside::Aside;
 use super::carriers::MAX_ENGINES;
 use super::frames::{self, Stage};
 use super::inlet::Inlet;
@@ -61,6 +62,11 @@ pub(crate) trait Consumer: Send + Sync {
 
     /// Nobody will run this consumer again: pending handlers are dropped and counted as failed.
     fn abandon(&self) {}
+
+    /// What it has set aside, if it does such things.
+    fn aside(&self) -> Option<&dyn Aside> {
+        None
+    }
 }
 
 /// In the word of the engines: the subscription has ended.
@@ -321,7 +327,14 @@ impl Slot {
     /// A lane has taken an event: another one may handle the next meanwhile.
     #[inline]
     pub(crate) fn wake_next_lane(&self) {
-        if !self.exclusive && self.queued() > 0 {
+        if self.exclusive {
+            return;
+        }
+        let queued = self.inlet().map_or(0, Inlet::len) > 0;
+        if match self.aside() {
+            None => queued,
+            Some(aside) => aside.may_start(queued),
+        } {
             self.wake_consumer();
         }
     }
@@ -379,13 +392,16 @@ impl Slot {
         let sinks = Sinks::read(&self.ended, &self.refused, rounds.ended);
         let stripes = self.stripes.sums();
         let started = self.ended.started() + rounds.started;
+        // Those were taken, and have not ended.
+        let (aside, retried) = self.aside().map_or((0, 0), |aside| (aside.len(), aside.retried()));
         let (taken, accepted) = self.inlet().map_or((0, 0), |inlet| {
             let taken = inlet.taken().view();
             let gate = inlet.gate().view();
             // Not negative: what was taken had been accepted, and that look is the later one.
             (gate.accepted() - u64::try_from(gate.ahead_of(taken)).unwrap_or(0), gate.accepted())
         });
-        Ledger::read(&sinks, stripes, taken + started, accepted + started)
+        let taken = taken - aside;
+        Ledger { retried, ..Ledger::read(&sinks, stripes, taken + started, accepted + started) }
     }
 
     /// How long its handlers took, if that is counted.
@@ -398,9 +414,9 @@ impl Slot {
         self.inlet().is_some_and(|inlet| inlet.gate().view().accepted() > 0)
     }
 
-    /// How many events are queued.
+    /// How many events are queued, or set aside.
     pub(crate) fn queued(&self) -> u64 {
-        self.inlet().map_or(0, Inlet::len)
+        self.inlet().map_or(0, Inlet::len) + self.set_aside()
     }
 
     /// Says whether nothing is queued and no handler runs, `own` of them excepted.
@@ -414,8 +430,10 @@ impl Slot {
 
     /// How long ago the oldest queued event was published; coarse, to a few milliseconds.
     pub(crate) fn oldest_age(&self) -> Option<Duration> {
-        let tick = self.inlet()?.oldest_tick()?;
-        Some(clock::tick_age(tick, self.hooks.time.tick()))
+        let now = self.hooks.time.tick();
+        let aside = self.aside().and_then(|aside| aside.oldest_tick(now));
+        let ticks = self.inlet()?.oldest_tick().into_iter().chain(aside);
+        ticks.map(|tick| clock::tick_age(tick, now)).max()
     }
 }
 

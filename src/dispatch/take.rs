@@ -50,11 +50,9 @@ impl Slot {
         loop {
             let Next::Event(event) = next else { return next };
             // Its age before the budget, of which only handlers that start spend something.
-            let Some(age) = event.head().expired_at(self.hooks.time.tick()) else {
+            if !self.expires(&event, 0) {
                 return if self.limited { self.spend(event) } else { Next::Event(event) };
-            };
-            self.ended.expire();
-            self.hooks.expired(self, &event, age);
+            }
             drop_guarded(event);
             next = take();
         }
@@ -122,7 +120,7 @@ impl Slot {
     }
 
     /// Counts an accepted event that no handler gets.
-    fn discard(&self, event: &Head) {
+    pub(super) fn discard(&self, event: &Head) {
         let reason = self.reason();
         self.ended.drop(reason);
         self.hooks.dropped_on(event, reason);
@@ -143,6 +141,13 @@ impl Slot {
             self.discard(event.head());
             // The payload's drop is user code; it runs here, under no lock, and may panic.
             drop_guarded(event);
+        }
+    }
+
+    /// Discards what the consumer of a cancelled subscription has set aside.
+    pub(super) fn discard_aside(&self) {
+        if let Some(aside) = self.aside() {
+            aside.discard(self);
         }
     }
 
@@ -187,7 +192,7 @@ impl Slot {
     #[cold]
     #[inline(never)]
     fn handed_over_watched(self: &Arc<Self>, event: &dyn Whole) {
-        self.conclude_slow(event, Some(&Timing::start(self, event.head())), None);
+        self.conclude_slow(event, 1, Some(&Timing::start(self, event.head())), None);
     }
 
     /// Counts the end of a handler, tells observers and whoever waits for the event's completion.
@@ -214,8 +219,20 @@ impl Slot {
         timing: Option<&Timing>,
         error: Option<&HandlerError>,
     ) {
+        self.conclude_attempt(event, 1, timing, error);
+    }
+
+    /// The same of an event that was tried so often.
+    #[inline(always)]
+    pub(super) fn conclude_attempt(
+        self: &Arc<Self>,
+        event: &impl Whole,
+        attempts: u32,
+        timing: Option<&Timing>,
+        error: Option<&HandlerError>,
+    ) {
         if error.is_some() || self.watched {
-            self.conclude_slow(event, timing, error);
+            self.conclude_slow(event, attempts, timing, error);
         }
         if let Some(completion) = event.head().completion() {
             self.hooks.completed(completion.settle(match error {
@@ -229,13 +246,19 @@ impl Slot {
     fn conclude_slow(
         self: &Arc<Self>,
         event: &dyn Whole,
+        attempt: u32,
         timing: Option<&Timing>,
         error: Option<&HandlerError>,
     ) {
-        self.hooks.ended(&Ending { slot: self, event: event.head(), timing, error });
+        self.hooks.ended(&Ending { slot: self, event: event.head(), timing, error, attempt });
         if let Some(error) = error {
-            self.hooks.bury(self, event, || DeathCause::failed(error));
+            self.hooks.bury(self, event, attempt, || DeathCause::failed(error));
         }
+        self.count_panic(error);
+    }
+
+    /// Counts panics in a row, and puts the subscription into quarantine when there are too many.
+    pub(super) fn count_panic(self: &Arc<Self>, error: Option<&HandlerError>) {
         if let Some(limit) = self.hooks.quarantine_after {
             if error.is_some_and(HandlerError::is_panic) {
                 // AcqRel: panics in a row are counted across the threads that run this slot.
@@ -300,7 +323,7 @@ impl Slot {
 
 /// Runs a handler; its panic is an error.
 #[inline(always)]
-fn caught(handler: impl FnOnce() -> Result<(), HandlerError>) -> Result<(), HandlerError> {
+pub(super) fn caught(handler: impl FnOnce() -> Result<(), HandlerError>) -> Result<(), HandlerError> {
     catch_unwind(AssertUnwindSafe(handler)).unwrap_or_else(|payload| Err(HandlerError::panicked(payload)))
 }
 

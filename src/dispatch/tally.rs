@@ -263,10 +263,12 @@ pub struct Ledger {
     pub expired: u64,
     /// Events that had been handled before.
     pub duplicate: u64,
-    /// Events that wait in the queue.
+    /// Events that wait in the queue, or for their next attempt.
     pub queued: u64,
     /// Events whose handler runs now.
     pub running: u64,
+    /// Attempts that failed and were followed by [another](crate::Retry). Beside the ledger.
+    pub retried: u64,
     /// Events that the filter turned away, before they were offered. Beside the ledger.
     pub filtered: u64,
     /// Events of another type, or that came while an inline subscription was paused, before they
@@ -289,6 +291,7 @@ impl Ledger {
             duplicate: sinks.duplicate,
             queued: accepted - taken,
             running: taken - sinks.ended_total() + stripes.entered - stripes.left,
+            retried: 0,
             filtered: stripes.filtered,
             skipped: stripes.skipped,
         }
@@ -316,6 +319,7 @@ impl Ledger {
         self.duplicate += other.duplicate;
         self.queued += other.queued;
         self.running += other.running;
+        self.retried += other.retried;
         self.filtered += other.filtered;
         self.skipped += other.skipped;
     }

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::time::Duration;
 
 /// Why a handler did not succeed.
 ///
@@ -31,6 +32,7 @@ enum Cause {
     Error(Box<dyn std::error::Error + Send + Sync>),
     Message(String),
     Panic(String),
+    Timeout(Duration),
 }
 
 impl HandlerError {
@@ -60,6 +62,11 @@ impl HandlerError {
         Self::of(Cause::Panic(message))
     }
 
+    /// The handler was still pending after that time.
+    pub(crate) fn timed_out(after: Duration) -> Self {
+        Self::of(Cause::Timeout(after))
+    }
+
     /// Marks the error as final: trying again would not help.
     #[must_use]
     pub fn permanent(mut self) -> Self {
@@ -85,6 +92,7 @@ impl HandlerError {
         match &self.inner.cause {
             Cause::Panic(message) | Cause::Message(message) => message.clone(),
             Cause::Error(error) => error.to_string(),
+            Cause::Timeout(_) => self.to_string(),
         }
     }
 
@@ -94,12 +102,19 @@ impl HandlerError {
         matches!(self.inner.cause, Cause::Panic(_))
     }
 
+    /// Says whether the handler was still pending when the time of an
+    /// [attempt](crate::Subscribe::attempt_timeout) was over.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        matches!(self.inner.cause, Cause::Timeout(_))
+    }
+
     /// The error that the handler returned, if it was one.
     #[must_use]
     pub fn source(&self) -> Option<&(dyn std::error::Error + Send + Sync + 'static)> {
         match &self.inner.cause {
             Cause::Error(error) => Some(error.as_ref()),
-            Cause::Message(_) | Cause::Panic(_) => None,
+            Cause::Message(_) | Cause::Panic(_) | Cause::Timeout(_) => None,
         }
     }
 }
@@ -116,6 +131,7 @@ impl fmt::Display for HandlerError {
             Cause::Error(error) => error.fmt(f),
             Cause::Message(message) => f.write_str(message),
             Cause::Panic(message) => write!(f, "the handler panicked: {message}"),
+            Cause::Timeout(after) => write!(f, "the handler was still pending after {after:?}"),
         }
     }
 }
@@ -127,6 +143,7 @@ impl fmt::Debug for HandlerError {
             Cause::Error(error) => debug.field("error", error),
             Cause::Message(message) => debug.field("message", message),
             Cause::Panic(message) => debug.field("panic", message),
+            Cause::Timeout(after) => debug.field("timeout", after),
         };
         debug.field("permanent", &self.inner.permanent).finish()
     }

@@ -1,9 +1,12 @@
 //! Why a subscription was not made.
 
+use std::time::Duration;
+
 use thiserror::Error;
 
-use crate::dispatch::DeliveryMode;
+use crate::dispatch::{DeliveryMode, SubscriptionKind};
 use crate::pattern::PatternError;
+use crate::subscribe::{CircuitBreakerError, RetryError};
 
 /// A subscription was not made.
 #[derive(Debug, Error)]
@@ -40,6 +43,28 @@ pub enum SubscribeError {
         concurrency: usize,
         /// The most handlers of one subscription at a time.
         limit: usize,
+    },
+    /// Only handlers that run on workers can be tried again, wait for others, or be given up.
+    #[error("{option} is not for a subscription of the kind {kind}")]
+    NotForKind {
+        /// What was asked for.
+        option: &'static str,
+        /// How the subscription gets its events.
+        kind: SubscriptionKind,
+    },
+    /// The policy for retries makes no sense.
+    #[error("retry: {0}")]
+    Retry(#[from] RetryError),
+    /// The circuit breaker makes no sense.
+    #[error("circuit breaker: {0}")]
+    CircuitBreaker(#[from] CircuitBreakerError),
+    /// An attempt must be allowed to take some time.
+    #[error("an attempt timeout of {timeout:?}: it must be more than nothing and at most {limit:?}")]
+    InvalidAttemptTimeout {
+        /// What was asked for.
+        timeout: Duration,
+        /// The longest.
+        limit: Duration,
     },
     /// `take(0)`: the subscription would get nothing.
     #[error("a subscription that takes no event")]

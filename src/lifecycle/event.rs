@@ -25,6 +25,7 @@ pub(crate) mod types {
     pub(crate) const CONFIG_LOADED: &str = "com.modular.eventbus.config.loaded";
     pub(crate) const ENGINE_STATE: &str = "com.modular.eventbus.engine.state";
     pub(crate) const QUARANTINED: &str = "com.modular.eventbus.subscription.quarantined";
+    pub(crate) const CIRCUIT: &str = "com.modular.eventbus.subscription.circuit";
     pub(crate) const TOPIC_REFUSED: &str = "com.modular.eventbus.topic.refused";
 }
 
@@ -70,7 +71,8 @@ impl LifecycleEvent {
     ];
 
     /// The types that this bus adds to them.
-    pub const MORE_TYPES: [&'static str; 3] = [types::ENGINE_STATE, types::QUARANTINED, types::TOPIC_REFUSED];
+    pub const MORE_TYPES: [&'static str; 4] =
+        [types::ENGINE_STATE, types::QUARANTINED, types::CIRCUIT, types::TOPIC_REFUSED];
 
     /// Where events of the bus itself come from.
     pub const SOURCE: &'static str = "eventbus-service";

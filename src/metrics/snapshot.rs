@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use crate::bus::{BusStats, EngineStats, SubscriptionStats, TenantStats, TransportStats};
-use crate::dispatch::{DeadLetterStats, DeliveryMode, Dropped, HandlingTimes, Ledger};
+use crate::dispatch::{CircuitState, DeadLetterStats, DeliveryMode, Dropped, HandlingTimes, Ledger};
 use crate::pattern::TopicPattern;
 use crate::tenant::Tenant;
 
@@ -71,6 +71,7 @@ serialize!(Ledger {
     duplicate,
     queued,
     running,
+    retried,
     filtered,
     skipped,
 });
@@ -96,10 +97,11 @@ impl Serialize for SubscriptionStats {
             oldest_age,
             handling,
             paused,
+            circuit,
         } = self;
         let (mode, timeout) = mode(*delivery);
         let patterns: Vec<&str> = patterns.iter().map(TopicPattern::as_str).collect();
-        let mut out = serializer.serialize_struct("SubscriptionStats", 13)?;
+        let mut out = serializer.serialize_struct("SubscriptionStats", 14)?;
         out.serialize_field("id", &id.as_u64())?;
         out.serialize_field("name", name)?;
         out.serialize_field("patterns", &patterns)?;
@@ -113,6 +115,7 @@ impl Serialize for SubscriptionStats {
         out.serialize_field("oldest_age_seconds", &oldest_age.map(|age| age.as_secs_f64()))?;
         out.serialize_field("handling", handling)?;
         out.serialize_field("paused", paused)?;
+        out.serialize_field("circuit", &circuit.map(CircuitState::as_str))?;
         out.end()
     }
 }
@@ -203,28 +206,28 @@ mod tests {
         timeout["timeout"] = json!(1);
         let numbers = json!({
             "offered": 3, "delivered": 1, "failed": 0, "dropped": timeout, "expired": 0, "duplicate": 0,
-            "queued": 1, "running": 0, "filtered": 0, "skipped": 0,
+            "queued": 1, "running": 0, "retried": 0, "filtered": 0, "skipped": 0,
         });
         let auth = json!({
             "offered": 1, "delivered": 1, "failed": 1, "dropped": none, "expired": 0, "duplicate": 0,
-            "queued": 0, "running": 0, "filtered": 0, "skipped": 0,
+            "queued": 0, "running": 0, "retried": 0, "filtered": 0, "skipped": 0,
         });
         let expected = json!({
             "total": {
                 "offered": 4, "delivered": 2, "failed": 1, "dropped": timeout, "expired": 0, "duplicate": 0,
-                "queued": 1, "running": 0, "filtered": 0, "skipped": 0,
+                "queued": 1, "running": 0, "retried": 0, "filtered": 0, "skipped": 0,
             },
             "handling": null,
             "subscriptions": [
                 {
                     "id": 1, "name": "numbers", "patterns": ["n.*"], "kind": "receiver", "tenant": null, "delivery": "timeout",
                     "delivery_timeout_seconds": 0.0, "capacity": 1, "call_site": null, "ledger": numbers,
-                    "oldest_age_seconds": null, "handling": null, "paused": false,
+                    "oldest_age_seconds": null, "handling": null, "paused": false, "circuit": null,
                 },
                 {
                     "id": 2, "name": null, "patterns": ["auth.login"], "kind": "inline", "tenant": null, "delivery": "drop",
                     "delivery_timeout_seconds": null, "capacity": 1024, "call_site": null, "ledger": auth,
-                    "oldest_age_seconds": null, "handling": null, "paused": false,
+                    "oldest_age_seconds": null, "handling": null, "paused": false, "circuit": null,
                 },
             ],
             "engines": [

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::delivered::Delivered;
 use super::hub::Realm;
+use super::policy::Policy;
 use crate::dispatch::{DeliveryMode, Wanted};
 use crate::error::SubscribeError;
 use crate::pattern::TopicPattern;
@@ -61,6 +62,7 @@ pub struct Subscribe<E: Delivered> {
     /// Engines are not waited for.
     pub(super) joins_later: bool,
     pub(super) budget: u64,
+    pub(super) policy: Policy<E>,
     pub(super) name: Option<Box<str>>,
     pub(super) site: &'static Location<'static>,
 }
@@ -84,6 +86,7 @@ impl<E: Delivered> Subscribe<E> {
             start: Start::Now,
             joins_later: false,
             budget: u64::MAX,
+            policy: Policy::default(),
             name: None,
             site,
         }
@@ -116,7 +119,7 @@ impl<E: Delivered> Subscribe<E> {
     }
 
     /// Sets how many handlers may run at a time, from 1 (the default) to 1024. Above 1 handlers still
-    /// start in order. Without meaning for an inline handler and a receiver.
+    /// start in order, and [by key](Self::ordered_by_key) they end in order, too. Without meaning for an inline handler and a receiver.
     pub fn concurrency(mut self, handlers: usize) -> Self {
         self.concurrency = handlers;
         self

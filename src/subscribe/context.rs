@@ -28,13 +28,14 @@ use crate::sync::clock;
 #[derive(Clone)]
 pub struct Delivery {
     slot: Arc<Slot>,
+    attempt: u32,
     published: SystemTime,
     started: SystemTime,
 }
 
 impl Delivery {
-    pub(crate) fn new(slot: &Arc<Slot>, event: &Head) -> Self {
-        Self { slot: Arc::clone(slot), published: event.time(), started: clock::wall() }
+    pub(crate) fn new(slot: &Arc<Slot>, event: &Head, attempt: u32) -> Self {
+        Self { slot: Arc::clone(slot), attempt, published: event.time(), started: clock::wall() }
     }
 
     /// The subscription whose handler this is.
@@ -49,10 +50,11 @@ impl Delivery {
         self.slot.spec.name.as_deref()
     }
 
-    /// Which attempt at this event it is, from 1.
+    /// Which attempt at this event it is, from 1. More than that only if the subscription [tries
+    /// again](super::Subscribe::retry).
     #[must_use]
     pub fn attempt(&self) -> u32 {
-        1
+        self.attempt
     }
 
     /// When the event was published; wall clock, coarse unless the bus was built with precise time.

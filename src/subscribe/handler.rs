@@ -8,9 +8,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
+use super::agenda::{Agenda, Turn};
+use super::attempt_limit::AttemptLimit;
 use super::delivered::{Delivered, PassingEvent};
 use crate::dispatch::{
-    Attendance, Filter, Handle, Inline, InlineHandler, Next, Passing, Slot, Stage, Timing,
+    Attempt, Attendance, Filter, Handle, Inline, InlineHandler, Next, Passing, Slot, Stage, Timing,
 };
 use crate::error::HandlerError;
 use crate::guard::{drop_guarded, guarded};
@@ -111,32 +113,69 @@ impl<E: Delivered, F: Fn(&E) -> bool + Send + Sync> Filter for Predicate<E, F> {
     }
 }
 
+/// Where the lanes of a subscription have their events from.
+pub(crate) struct Feed<E> {
+    pub(super) queue: Arc<Ring<E>>,
+    /// If it is not simply the next of the queue.
+    pub(super) agenda: Option<Arc<Agenda<E>>>,
+}
+
+impl<E> Clone for Feed<E> {
+    fn clone(&self) -> Self {
+        Self { queue: Arc::clone(&self.queue), agenda: self.agenda.clone() }
+    }
+}
+
+impl<E: Delivered> Feed<E> {
+    /// The next event to handle; `Err`: what the lane is to do instead.
+    #[inline]
+    fn next(&self, slot: &Arc<Slot>) -> Result<Turn<E>, Step> {
+        let turn = match &self.agenda {
+            None => match slot.take(&self.queue) {
+                Next::Event(event) => Turn::only(event),
+                other => return Err(Step::from(&other)),
+            },
+            Some(agenda) => agenda.next(slot, &self.queue)?,
+        };
+        slot.wake_next_lane();
+        Ok(turn)
+    }
+}
+
 /// A closure on a worker. One for each lane; the closure and the queue are shared.
 pub(crate) struct SyncBody<E, F> {
     call: Arc<F>,
-    queue: Arc<Ring<E>>,
+    feed: Feed<E>,
 }
 
 impl<E, F> SyncBody<E, F> {
-    pub(crate) fn new(call: Arc<F>, queue: Arc<Ring<E>>) -> Self {
-        Self { call, queue }
+    pub(crate) fn new(call: Arc<F>, feed: Feed<E>) -> Self {
+        Self { call, feed }
     }
 }
 
 impl<E, F> Body for SyncBody<E, F>
 where
     E: Delivered,
-    F: Fn(&Arc<Slot>, &E) -> Result<(), HandlerError> + Send + Sync,
+    F: Fn(&Arc<Slot>, &E, u32) -> Result<(), HandlerError> + Send + Sync,
 {
     #[inline]
     fn step(&mut self, slot: &Arc<Slot>, _waker: &LaneWaker<'_>) -> Step {
-        let event = match slot.take(&self.queue) {
-            Next::Event(event) => event,
-            other => return Step::from(&other),
+        let turn = match self.feed.next(slot) {
+            Ok(turn) => turn,
+            Err(step) => return step,
         };
-        slot.wake_next_lane();
-        slot.run(&event, || (self.call)(slot, &event));
-        drop_guarded(event);
+        let call = || (self.call)(slot, &turn.event, turn.attempt);
+        match &self.feed.agenda {
+            None => {
+                slot.run(&turn.event, call);
+                drop_guarded(turn.event);
+            }
+            Some(agenda) => {
+                let attempt = slot.attempt(&turn.event, call);
+                agenda.ended(slot, turn, attempt);
+            }
+        }
         Step::Handled
     }
 
@@ -155,17 +194,19 @@ where
 /// that handling an event allocates nothing.
 pub(crate) struct AsyncBody<E, F, Fut> {
     call: Arc<F>,
-    queue: Arc<Ring<E>>,
+    feed: Feed<E>,
     future: Pin<Box<Option<Fut>>>,
     /// The event of the pending future,
-    current: Option<E>,
-    /// and when its handler started, if somebody watches.
+    current: Option<Turn<E>>,
+    /// when its handler started, if somebody watches,
     timing: Option<Timing>,
+    /// and when it has to be done, if there is a limit.
+    limit: Option<AttemptLimit>,
 }
 
 impl<E: Delivered, F, Fut> AsyncBody<E, F, Fut> {
-    pub(crate) fn new(call: Arc<F>, queue: Arc<Ring<E>>) -> Self {
-        Self { call, queue, future: Box::pin(None), current: None, timing: None }
+    pub(crate) fn new(call: Arc<F>, feed: Feed<E>, limit: Option<AttemptLimit>) -> Self {
+        Self { call, feed, future: Box::pin(None), current: None, timing: None, limit }
     }
 
     /// Goes on within the span of the handler, if it has one: what follows does not unwind.
@@ -186,29 +227,45 @@ impl<E: Delivered, F, Fut> AsyncBody<E, F, Fut> {
     fn end(&mut self, slot: &Arc<Slot>, result: Result<(), HandlerError>) {
         // The future first: what it holds is gone when the event counts as handled.
         guarded(|| self.future.as_mut().set(None));
-        let Some(event) = self.current.take() else { return };
+        let Some(turn) = self.current.take() else { return };
+        if let Some(limit) = &mut self.limit {
+            limit.end();
+        }
         if slot.watched {
             self.leave();
-            slot.finish(&event, self.timing.take().as_ref(), result);
-        } else {
-            slot.finish(&event, None, result);
         }
-        drop_guarded(event);
+        let timing = self.timing.take();
+        match &self.feed.agenda {
+            None => {
+                slot.finish(&turn.event, timing.as_ref(), result);
+                drop_guarded(turn.event);
+            }
+            Some(agenda) => agenda.ended(slot, turn, Attempt { timing, result }),
+        }
     }
 }
 
 impl<E, F, Fut, R> AsyncBody<E, F, Fut>
 where
     E: Delivered,
-    F: Fn(&Arc<Slot>, E) -> Fut + Send + Sync,
+    F: Fn(&Arc<Slot>, E, u32) -> Fut + Send + Sync,
     Fut: Future<Output = R> + Send,
     R: HandlerResult,
 {
     /// Calls the handler, and polls its future for the first time.
     #[inline(always)]
-    fn begin(&mut self, slot: &Arc<Slot>, event: E, waker: &LaneWaker<'_>) -> Poll<Result<(), HandlerError>> {
+    fn begin(
+        &mut self,
+        slot: &Arc<Slot>,
+        event: E,
+        attempt: u32,
+        waker: &LaneWaker<'_>,
+    ) -> Poll<Result<(), HandlerError>> {
+        if let Some(limit) = &mut self.limit {
+            limit.begin();
+        }
         // The closure before its first await is the application's code too.
-        match catch_unwind(AssertUnwindSafe(|| (self.call)(slot, event))) {
+        match catch_unwind(AssertUnwindSafe(|| (self.call)(slot, event, attempt))) {
             Ok(future) => {
                 self.future.as_mut().set(Some(future));
                 self.poll(waker)
@@ -223,30 +280,34 @@ where
         let Some(future) = self.future.as_mut().as_pin_mut() else { return Poll::Ready(Ok(())) };
         // The conversion of an error is the application's code too.
         let poll = || future.poll(&mut waker.context()).map(HandlerResult::into_result);
-        catch_unwind(AssertUnwindSafe(poll))
-            .unwrap_or_else(|payload| Poll::Ready(Err(HandlerError::panicked(payload))))
+        let polled = catch_unwind(AssertUnwindSafe(poll))
+            .unwrap_or_else(|payload| Poll::Ready(Err(HandlerError::panicked(payload))));
+        match &mut self.limit {
+            Some(limit) if polled.is_pending() => limit.poll(waker).map(Err),
+            _ => polled,
+        }
     }
 }
 
 impl<E, F, Fut, R> Body for AsyncBody<E, F, Fut>
 where
     E: Delivered,
-    F: Fn(&Arc<Slot>, E) -> Fut + Send + Sync,
+    F: Fn(&Arc<Slot>, E, u32) -> Fut + Send + Sync,
     Fut: Future<Output = R> + Send,
     R: HandlerResult,
 {
     fn step(&mut self, slot: &Arc<Slot>, waker: &LaneWaker<'_>) -> Step {
-        let event = match slot.take(&self.queue) {
-            Next::Event(event) => event,
-            other => return Step::from(&other),
+        let turn = match self.feed.next(slot) {
+            Ok(turn) => turn,
+            Err(step) => return step,
         };
-        slot.wake_next_lane();
         if slot.watched {
-            self.timing = Some(Timing::start(slot, event.parts().0));
+            self.timing = Some(Timing::start(slot, turn.event.parts().0));
             self.enter();
         }
-        self.current = Some(event.clone());
-        match self.begin(slot, event, waker) {
+        let (event, attempt) = (turn.event.clone(), turn.attempt);
+        self.current = Some(turn);
+        match self.begin(slot, event, attempt, waker) {
             Poll::Ready(result) => {
                 self.end(slot, result);
                 Step::Handled

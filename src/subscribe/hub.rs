@@ -11,6 +11,7 @@ use crate::dispatch::{
 use crate::engine::Engines;
 use crate::error::SubscribeError;
 use crate::sync::Mutex;
+use crate::sync::alarm::Alarm;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use crate::sync::timer::Timer;
 use crate::tenant::{Tenant, TenantError};
@@ -117,6 +118,11 @@ impl Hub {
         // The tables come second: a subscription that finds its own closed finds the mark.
         self.refuse();
         self.tables.close();
+    }
+
+    /// Wakes somebody when it is time, by the clock of the bus.
+    pub(crate) fn alarm(&self) -> Alarm {
+        Alarm::new(self.options.time.clone(), Arc::clone(&self.timer))
     }
 
     /// The worker that shall be at home with the next subscription's first lane.

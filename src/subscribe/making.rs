@@ -3,15 +3,16 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use super::attempt_limit::AttemptLimit;
 use super::builder::Subscribe;
 use super::context::Delivery;
 use super::delivered::Delivered;
-use super::handler::{AsyncBody, HandlerResult, InlineBody, Predicate, SyncBody};
+use super::handler::{AsyncBody, Feed, HandlerResult, InlineBody, Predicate, SyncBody};
 use super::hub::{MAX_CONCURRENCY, Realm};
 use super::joining;
 use super::receiver::{Doorbell, Receiver};
 use super::subscription::Subscription;
-use crate::dispatch::{Consumer, DeliveryMode, Filter, Sink, Slot, Spec, SubscriptionKind};
+use crate::dispatch::{Aside, Consumer, DeliveryMode, Filter, Sink, Slot, Spec, SubscriptionKind};
 use crate::engine::QueueTerms;
 use crate::error::{HandlerError, SubscribeError};
 use crate::event::DropReason;
@@ -45,7 +46,7 @@ impl<E: Delivered> Subscribe<E> {
         F: Fn(&E, &Delivery) -> R + Send + Sync + 'static,
         R: HandlerResult,
     {
-        self.inline(move |slot, event| handler(event, &Delivery::new(slot, event.parts().0)).into_result())
+        self.inline(move |slot, event| handler(event, &Delivery::new(slot, event.parts().0, 1)).into_result())
     }
 
     fn inline<F>(self, call: F) -> Result<Subscription, SubscribeError>
@@ -70,7 +71,7 @@ impl<E: Delivered> Subscribe<E> {
         F: Fn(&E) -> R + Send + Sync + 'static,
         R: HandlerResult,
     {
-        self.pooled(move |_, event| handler(event).into_result())
+        self.pooled(move |_, event, _| handler(event).into_result())
     }
 
     /// Like [`handle`](Self::handle), and tells the handler of its delivery.
@@ -83,17 +84,19 @@ impl<E: Delivered> Subscribe<E> {
         F: Fn(&E, &Delivery) -> R + Send + Sync + 'static,
         R: HandlerResult,
     {
-        self.pooled(move |slot, event| handler(event, &Delivery::new(slot, event.parts().0)).into_result())
+        self.pooled(move |slot, event, attempt| {
+            handler(event, &Delivery::new(slot, event.parts().0, attempt)).into_result()
+        })
     }
 
     fn pooled<F>(mut self, call: F) -> Result<Subscription, SubscribeError>
     where
-        F: Fn(&Arc<Slot>, &E) -> Result<(), HandlerError> + Send + Sync + 'static,
+        F: Fn(&Arc<Slot>, &E, u32) -> Result<(), HandlerError> + Send + Sync + 'static,
     {
         let call = Arc::new(call);
-        let pool = self.workers()?;
-        self.lanes(SubscriptionKind::Pooled, &Runner::Pool(pool), move |queue| {
-            Box::new(SyncBody::new(Arc::clone(&call), queue))
+        let pool = self.workers(SubscriptionKind::Pooled)?;
+        self.lanes(SubscriptionKind::Pooled, &Runner::Pool(pool), move |feed| {
+            Box::new(SyncBody::new(Arc::clone(&call), feed))
         })
     }
 
@@ -109,7 +112,7 @@ impl<E: Delivered> Subscribe<E> {
         Fut: Future + Send + 'static,
         Fut::Output: HandlerResult,
     {
-        self.pooled_async(move |_, event| handler(event))
+        self.pooled_async(move |_, event, _| handler(event))
     }
 
     /// Like [`handle_async`](Self::handle_async), and tells the handler of its delivery.
@@ -123,25 +126,27 @@ impl<E: Delivered> Subscribe<E> {
         Fut: Future + Send + 'static,
         Fut::Output: HandlerResult,
     {
-        self.pooled_async(move |slot, event| {
-            let delivery = Delivery::new(slot, event.parts().0);
+        self.pooled_async(move |slot, event, attempt| {
+            let delivery = Delivery::new(slot, event.parts().0, attempt);
             handler(event, delivery)
         })
     }
 
     fn pooled_async<F, Fut>(mut self, call: F) -> Result<Subscription, SubscribeError>
     where
-        F: Fn(&Arc<Slot>, E) -> Fut + Send + Sync + 'static,
+        F: Fn(&Arc<Slot>, E, u32) -> Fut + Send + Sync + 'static,
         Fut: Future + Send + 'static,
         Fut::Output: HandlerResult,
     {
         let call = Arc::new(call);
         let runner = match &self.realm.hub.options.spawn {
             Some(spawn) => Runner::Spawn(Arc::clone(spawn)),
-            None => Runner::Pool(self.workers()?),
+            None => Runner::Pool(self.workers(SubscriptionKind::Async)?),
         };
-        self.lanes(SubscriptionKind::Async, &runner, move |queue| {
-            Box::new(AsyncBody::new(Arc::clone(&call), queue))
+        let (timeout, hub) = (self.policy.attempt_timeout, Arc::clone(&self.realm.hub));
+        self.lanes(SubscriptionKind::Async, &runner, move |feed| {
+            let limit = timeout.map(|timeout| AttemptLimit::new(timeout, hub.alarm()));
+            Box::new(AsyncBody::new(Arc::clone(&call), feed, limit))
         })
     }
 
@@ -159,13 +164,13 @@ impl<E: Delivered> Subscribe<E> {
     }
 
     /// The worker pool; but what is wrong with the rest is said first, and starts no thread.
-    fn workers(&mut self) -> Result<Arc<Pool>, SubscribeError> {
-        self.check()?;
+    fn workers(&mut self, kind: SubscriptionKind) -> Result<Arc<Pool>, SubscribeError> {
+        self.check(kind)?;
         self.realm.hub.pool()
     }
 
     /// Checks the patterns and the options. An error is given out once.
-    fn check(&mut self) -> Result<(), SubscribeError> {
+    fn check(&mut self, kind: SubscriptionKind) -> Result<(), SubscribeError> {
         match &mut self.patterns {
             Ok(patterns) if patterns.is_empty() => return Err(SubscribeError::NoPattern),
             Ok(_) => {}
@@ -184,6 +189,7 @@ impl<E: Delivered> Subscribe<E> {
         if self.budget == 0 {
             return Err(SubscribeError::TakesNothing);
         }
+        self.policy.check(kind)?;
         if self.group.as_ref().is_some_and(String::is_empty) {
             return Err(SubscribeError::EmptyGroupName);
         }
@@ -194,23 +200,28 @@ impl<E: Delivered> Subscribe<E> {
     }
 
     fn lanes(
-        self,
+        mut self,
         kind: SubscriptionKind,
         runner: &Runner,
-        body: impl Fn(Arc<Ring<E>>) -> Box<dyn Body>,
+        body: impl Fn(Feed<E>) -> Box<dyn Body>,
     ) -> Result<Subscription, SubscribeError> {
+        self.check(kind)?;
         let mut tasks = Vec::new();
-        let queue = self.queue();
+        let (queue, policy) = (self.queue(), std::mem::take(&mut self.policy));
+        let hub = Arc::clone(&self.realm.hub);
         let subscription = self.finish(
             kind,
             |weak, spec, number| {
+                let agenda = policy.agenda(&hub, weak, spec.concurrency, spec.capacity);
+                let feed = Feed { queue: Arc::clone(&queue), agenda };
                 let lane = |index| {
                     let home = number.wrapping_add(index);
-                    Lane::new(weak.clone(), body(Arc::clone(&queue)), runner.place(), home)
+                    Lane::new(weak.clone(), body(feed.clone()), runner.place(), home)
                 };
                 let lanes: Box<[_]> = (0..spec.concurrency).map(lane).collect();
                 tasks.extend(lanes.iter().cloned());
-                (Sink::Queue(queue), Some(Box::new(Lanes(lanes)) as Box<dyn Consumer>))
+                let lanes = Lanes::new(lanes, feed.agenda.map(|agenda| agenda as Arc<dyn Aside>));
+                (Sink::Queue(queue), Some(Box::new(lanes) as Box<dyn Consumer>))
             },
             Some(()),
         )?;
@@ -265,7 +276,7 @@ impl<E: Delivered> Subscribe<E> {
         sink: impl FnOnce(&std::sync::Weak<Slot>, &Spec, usize) -> (Sink, Option<Box<dyn Consumer>>),
         lanes: Option<()>,
     ) -> Result<Subscription, SubscribeError> {
-        self.check()?;
+        self.check(kind)?;
         let ((capacity, _), mode) = (self.sizes(), self.mode(kind)?);
         let Self {
             realm,
@@ -279,6 +290,7 @@ impl<E: Delivered> Subscribe<E> {
             start,
             joins_later,
             budget,
+            policy: _,
             name,
             site,
         } = self;

@@ -68,6 +68,18 @@ pub(crate) fn nanos() -> u64 {
     source::monotonic(Precision::Precise).unsigned_abs()
 }
 
+/// The time since an unspecified moment, precisely.
+#[cfg(not(loom))]
+pub(crate) fn since_some_moment() -> Duration {
+    Duration::from_nanos(nanos())
+}
+
+/// The same in a model: what has passed since it began.
+#[cfg(loom)]
+pub(crate) fn since_some_moment() -> Duration {
+    model::PASSED.get()
+}
+
 /// When an event was made: on the wall clock for people, on the monotonic clock for ages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {

@@ -18,6 +18,7 @@
 //! | [`coop`] | gives way to the other tasks of a runtime now and then |
 //! | [`clock`] | the coarse clock, deadlines that cannot overflow |
 //! | [`timer`] | wakes tasks at a deadline |
+//! | [`alarm`] | the same, by the clock of a bus |
 //!
 //! loom cannot see into `arc-swap` and `crossbeam-queue` (the ready lists): under loom their place is taken
 //! by stand-ins with the same contract. loom then checks our protocols, not their code.
@@ -27,6 +28,7 @@
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub(crate) mod alarm;
 pub(crate) mod cell;
 pub(crate) mod clock;
 pub(crate) mod coop;

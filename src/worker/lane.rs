@@ -24,7 +24,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use super::spawn::Spawned;
 use super::{Pool, Task, Worker};
-use crate::dispatch::{Consumer, Next, Occupied, Running, Slot};
+use crate::dispatch::{Aside, Consumer, Next, Occupied, Running, Slot};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU8, Ordering};
 
@@ -87,6 +87,8 @@ pub(crate) enum Step {
     /// An event was taken, and its handler's future has to be polled on with `resume`.
     Pending,
     Empty,
+    /// Events are there, and none may start yet.
+    Waits,
     Paused,
     Cancelled,
 }
@@ -218,6 +220,19 @@ impl Lane {
                 // Where events came, more will come: to rest and be woken costs more than to look again
                 // after the others had their turn.
                 Step::Empty if handled > 0 => return self.give_way(body),
+                Step::Waits => {
+                    *self.body.lock() = Some(body);
+                    self.state.swap(IDLE, Ordering::AcqRel);
+                    // Whoever waits for this lane's last handler is told.
+                    slot.after_run();
+                    // Who has made a start possible since the look found this lane running, and could not queue it. It need
+                    // not be known that something is queued: publishers believe that this lane is awake.
+                    if !(slot.may_start_aside(true) && self.change(IDLE, RUNNING)) {
+                        return Stopped::Rests;
+                    }
+                    let Some(again) = self.body.lock().take() else { return Stopped::Ended };
+                    body = again;
+                }
                 Step::Empty | Step::Cancelled => {
                     if !slot.rest() {
                         // Claimed and not there: its publisher is between two steps. Others first.
@@ -228,8 +243,9 @@ impl Lane {
                     }
                     *self.body.lock() = Some(body);
                     self.state.swap(IDLE, Ordering::AcqRel);
-                    // A publisher that found the lane resting but not yet idle could not queue it.
-                    if !(slot.was_woken() && self.change(IDLE, RUNNING)) {
+                    // A publisher that found the lane resting but not yet idle could not queue it; nor could the alarm of what
+                    // was set aside.
+                    if !((slot.was_woken() || slot.may_start_aside(false)) && self.change(IDLE, RUNNING)) {
                         return Stopped::Rests;
                     }
                     let Some(again) = self.body.lock().take() else { return Stopped::Ended };
@@ -307,22 +323,36 @@ impl fmt::Debug for Lane {
 }
 
 /// The lanes of one subscription: the consumer of its queue.
-pub(crate) struct Lanes(pub(crate) Box<[Arc<Lane>]>);
+pub(crate) struct Lanes {
+    lanes: Box<[Arc<Lane>]>,
+    /// What they have set aside, if they do such things.
+    aside: Option<Arc<dyn Aside>>,
+}
+
+impl Lanes {
+    pub(crate) fn new(lanes: Box<[Arc<Lane>]>, aside: Option<Arc<dyn Aside>>) -> Self {
+        Self { lanes, aside }
+    }
+}
 
 impl Consumer for Lanes {
     fn wake(&self) {
         // A lane that is not idle looks at the queue again before it is.
-        let _ = self.0.iter().any(Lane::wake_if_idle);
+        let _ = self.lanes.iter().any(Lane::wake_if_idle);
     }
 
     fn closed(&self) {
-        for lane in &self.0 {
+        for lane in &self.lanes {
             lane.wake_if_idle();
         }
     }
 
+    fn aside(&self) -> Option<&dyn Aside> {
+        self.aside.as_deref()
+    }
+
     fn abandon(&self) {
-        for lane in &self.0 {
+        for lane in &self.lanes {
             if matches!(lane.place, Place::Pool(_)) {
                 lane.abandon();
             }

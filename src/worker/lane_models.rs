@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use loom::sync::atomic::AtomicBool;
-use loom::thread::{JoinHandle, spawn, yield_now};
+use loom::thread::spawn;
 
-use super::lane::{Body, Lane, LaneWaker, Lanes, Place, Step, Stopped};
+use super::lane::{Body, Lane, LaneWaker, Lanes, Place, Step};
+use super::lane_support::{drive, driver};
 use super::spawn::{LaneTask, Spawned};
 use crate::dispatch::models::support::{Figure, close_account, ends, publish, slot, spec, waker};
 use crate::dispatch::{DeliveryMode, Next, Quiet, Slot};
@@ -56,23 +57,9 @@ fn lanes<B: Body + 'static>(count: usize, body: impl Fn() -> B) -> (Arc<Slot>, V
         lanes = (0..count)
             .map(|home| Lane::new(weak.clone(), Box::new(body()), Place::Spawned(Spawned::default()), home))
             .collect();
-        ends(2, Lanes(lanes.iter().cloned().collect()))
+        ends(2, Lanes::new(lanes.iter().cloned().collect(), None))
     });
     (slot, lanes)
-}
-
-/// Drives a lane as often as it was queued.
-fn drive(lane: &Arc<Lane>) {
-    while lane.is_queued() {
-        if lane.drive(|| false) == Stopped::GivesWay {
-            yield_now();
-        }
-    }
-}
-
-fn driver(lane: &Arc<Lane>) -> JoinHandle<()> {
-    let lane = Arc::clone(lane);
-    spawn(move || drive(&lane))
 }
 
 /// An event is published while the lane goes idle: the lane is queued again, or handles it at once.

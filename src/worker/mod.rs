@@ -21,6 +21,8 @@ mod spawn;
 #[cfg(all(test, loom))]
 mod lane_models;
 #[cfg(all(test, loom))]
+pub(crate) mod lane_support;
+#[cfg(all(test, loom))]
 mod models;
 #[cfg(all(test, not(loom)))]
 mod tests;

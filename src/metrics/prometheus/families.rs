@@ -8,7 +8,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
 use crate::bus::{BusStats, EngineStats, TenantStats, TransportStats};
-use crate::dispatch::{EngineState, HandlingTimes};
+use crate::dispatch::{CircuitState, EngineState, HandlingTimes};
 use crate::metrics::shares::{Share, shares};
 
 /// The original's label for all engines together.
@@ -52,6 +52,8 @@ impl Page<'_, '_> {
         }
         self.write_subscriptions(stats, labels)?;
         self.write_tenants(stats.tenants.len(), tenants)?;
+        let retried = "Attempts of handlers that failed and were followed by another";
+        self.alone("retried", retried, Value::Counter(stats.total.retried))?;
         let letters = stats.dead_letters;
         let sent = "Events that nobody could handle, and whose dead letter somebody has taken";
         self.alone("dead_letters", sent, Value::Counter(letters.sent))?;
@@ -161,6 +163,11 @@ impl Page<'_, '_> {
         self.alone("subscriptions", "Subscriptions that live", Value::Gauge(all.len() as u64))?;
         let help = "Subscriptions that are paused or in quarantine";
         self.alone("subscriptions_paused", help, Value::Gauge(paused as u64))?;
+        let is_cut =
+            |circuit: Option<CircuitState>| circuit.is_some_and(|state| state != CircuitState::Closed);
+        let cut = all.iter().filter(|subscription| is_cut(subscription.circuit)).count();
+        let help = "Subscriptions whose circuit is open or half-open";
+        self.alone("subscriptions_circuit_open", help, Value::Gauge(cut as u64))?;
 
         let shares = shares(all, labels);
         let series = |value: fn(&Share) -> Value| -> Vec<Series<'_>> {

@@ -65,6 +65,9 @@ modular_eventbus_subscriptions 2
 # HELP modular_eventbus_subscriptions_paused Subscriptions that are paused or in quarantine.
 # TYPE modular_eventbus_subscriptions_paused gauge
 modular_eventbus_subscriptions_paused 0
+# HELP modular_eventbus_subscriptions_circuit_open Subscriptions whose circuit is open or half-open.
+# TYPE modular_eventbus_subscriptions_circuit_open gauge
+modular_eventbus_subscriptions_circuit_open 0
 # HELP modular_eventbus_subscription_queued Events that wait in the queue.
 # TYPE modular_eventbus_subscription_queued gauge
 modular_eventbus_subscription_queued{subscription="orders \"new\""} 1
