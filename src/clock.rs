@@ -11,8 +11,8 @@ use crate::sync::clock::{self, Stamp};
 
 /// What tells a bus the time, instead of the system. Set with [`BusBuilder::clock`](crate::BusBuilder::clock).
 ///
-/// It is asked for each event that is published, and again when one that expires is about to be handled; and it says when
-/// an event is [tried again](crate::Retry), a [circuit](crate::CircuitBreaker) closes, and an attempt [has taken too
+/// It is asked for each event that is published, and again when one is about to be handled that expires, or that an
+/// [idempotency window](crate::IdempotencyWindow) remembers for a time; and it says when an event is [tried again](crate::Retry), a [circuit](crate::CircuitBreaker) closes, and an attempt [has taken too
 /// long](crate::Subscribe::attempt_timeout). (How long a publisher waits or a shutdown takes, and how long handlers took, is
 /// measured by the system's clock.)
 pub trait Clock: Send + Sync + 'static {
@@ -77,6 +77,15 @@ impl TimeSource {
         match self {
             Self::Coarse | Self::Precise => false,
             Self::Custom(clock) => clock.wake_at(at, waker),
+        }
+    }
+
+    /// Milliseconds of the monotonic clock that do not wrap.
+    pub(crate) fn millis(&self) -> u64 {
+        match self {
+            Self::Coarse => clock::coarse_millis(),
+            Self::Precise => clock::nanos() / 1_000_000,
+            Self::Custom(clock) => u64::try_from(clock.monotonic().as_millis()).unwrap_or(u64::MAX),
         }
     }
 }

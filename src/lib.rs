@@ -227,7 +227,7 @@ pub use config::{
 };
 pub use dispatch::{
     Accepted, CircuitState, DeadLetter, DeadLetterStats, DeathCause, DeliveryMode, Dropped, HandledDelivery,
-    HandlingTimes, Ledger, NotDelivered, Observer, Problem, Receipt, SubscriptionKind,
+    HandlingTimes, IdempotencyWindow, Ledger, NotDelivered, Observer, Problem, Receipt, SubscriptionKind,
 };
 pub use error::{
     BuildError, EngineFailure, HandlerError, PublishError, PublishRefusal, RecvError, RecvTimeoutError,

@@ -140,6 +140,7 @@ table! {
     + + + + + Ledger;
     + + + + + NotDelivered;
     + + + - - Problem;
+    + + + + + IdempotencyWindow;
     + + + + + Receipt;
     + + + + + SubscriptionKind;
     + + + - - BuildError;

@@ -17,6 +17,8 @@ mod faulty_engine;
 mod gate;
 #[path = "support/heard.rs"]
 mod heard;
+#[path = "engines/idempotency.rs"]
+mod idempotency;
 #[path = "engines/joining.rs"]
 mod joining;
 #[cfg(feature = "prometheus")]

@@ -122,8 +122,9 @@ fn tallied(name: &str, tally: &EngineTally) -> EngineStats {
     let delivered = tally.read(Figure::Delivered);
     let dropped_by = Dropped::of(|reason| tally.read(Figure::Dropped(reason)));
     let (dropped, expired) = (dropped_by.total(), tally.read(Figure::Expired));
+    let duplicate = tally.read(Figure::Duplicate);
     // The source last, so that it holds what the sinks do.
-    let offered = tally.read(Figure::Offered).max(delivered + dropped + expired);
+    let offered = tally.read(Figure::Offered).max(delivered + dropped + expired + duplicate);
     EngineStats {
         name: name.to_owned(),
         kind: "memory",
@@ -134,8 +135,8 @@ fn tallied(name: &str, tally: &EngineTally) -> EngineStats {
         dropped,
         dropped_by,
         expired,
-        duplicate: 0,
-        in_flight: offered - delivered - dropped - expired,
+        duplicate,
+        in_flight: offered - delivered - dropped - expired - duplicate,
         filtered: tally.read(Figure::Filtered),
         skipped: tally.read(Figure::Skipped),
         transport: None,
@@ -174,6 +175,7 @@ impl EngineStats {
             Dropped::of(|reason| self.dropped_by.by(reason).saturating_sub(other.dropped_by.by(reason)));
         self.dropped = self.dropped_by.total();
         off(&mut self.expired, other.expired);
+        off(&mut self.duplicate, other.duplicate);
         off(&mut self.in_flight, other.in_flight);
         off(&mut self.filtered, other.filtered);
         off(&mut self.skipped, other.skipped);

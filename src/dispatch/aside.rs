@@ -11,6 +11,7 @@ use super::passing::Whole;
 use super::slot::Slot;
 use super::take::caught;
 use crate::error::HandlerError;
+use crate::event::Settled;
 use crate::guard::drop_guarded;
 
 /// Events that a consumer has taken out of the queue, and for which no handler has started yet, or is to start again. They
@@ -139,20 +140,20 @@ impl Slot {
         self.count_panic(Some(error));
     }
 
-    /// Says whether an event that was tried so often is too old for another handler: then it has ended.
-    pub(crate) fn expires(&self, event: &impl Whole, attempts: u32) -> bool {
+    /// Says whether an event that was set aside, and tried so often, is too old for another handler: then it has ended.
+    pub(crate) fn expires_aside(&self, event: &impl Whole, attempts: u32) -> bool {
         if event.head().ttl().is_none() {
             return false;
         }
-        let Some(age) = event.head().expired_at(self.hooks.time.tick()) else { return false };
-        self.ended.expire();
-        self.hooks.expired(self, event, age, attempts);
+        let Some(kept) = self.expire_if_old(event, attempts) else { return false };
+        self.end_claim(event.head(), Settled::Expired(self.id), kept);
         true
     }
 
-    /// Counts an accepted event that no handler gets, and drops it.
+    /// Counts an event that was taken out of the queue and that no handler gets, and drops it.
     pub(crate) fn discard_taken(&self, event: impl Queued) {
         self.discard(event.head());
+        self.end_claim(event.head(), Settled::Dropped(self.id, self.reason()), false);
         drop_guarded(event);
     }
 

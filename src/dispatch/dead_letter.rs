@@ -186,7 +186,7 @@ impl DeadLetters {
     }
 
     /// Hands on an event that a subscription could not handle, if there is a rule for it. Comes before the subscription
-    /// settles with the event's completion, which is told where it went.
+    /// settles with the event's completion, which is told where it went. True if somebody has taken it.
     pub(super) fn bury(
         &self,
         hooks: &Hooks,
@@ -194,13 +194,13 @@ impl DeadLetters {
         event: &dyn Whole,
         attempts: u32,
         cause: impl FnOnce() -> DeathCause,
-    ) {
+    ) -> bool {
         let head = event.head();
-        let Some(topic) = self.topic_for(head.topic()) else { return };
+        let Some(topic) = self.topic_for(head.topic()) else { return false };
         let event = event.keep();
         if event.is::<DeadLetter>() {
             self.died.fetch_add(1, Ordering::Relaxed);
-            return;
+            return false;
         }
         let letter = DeadLetter {
             attempts,
@@ -223,6 +223,7 @@ impl DeadLetters {
         if let Some((observer, letter)) = shown {
             guarded(|| observer.dead_letter(&letter, topic, taken));
         }
+        taken
     }
 
     /// Where letters of a topic go. Those of a dead-letter topic itself are asked for, too, since they are counted.

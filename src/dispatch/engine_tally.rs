@@ -20,11 +20,12 @@ pub(crate) enum Figure {
     Filtered,
     Skipped,
     Expired,
+    Duplicate,
     Dropped(DropReason),
 }
 
 /// So many counters has a stripe.
-const FIGURES: usize = 7 + DropReason::ALL.len();
+const FIGURES: usize = 8 + DropReason::ALL.len();
 
 impl Figure {
     fn index(self) -> usize {
@@ -36,7 +37,8 @@ impl Figure {
             Self::Filtered => 4,
             Self::Skipped => 5,
             Self::Expired => 6,
-            Self::Dropped(reason) => 7 + reason as usize,
+            Self::Duplicate => 7,
+            Self::Dropped(reason) => 8 + reason as usize,
         }
     }
 }

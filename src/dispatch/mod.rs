@@ -6,6 +6,7 @@
 //! | `pass.rs`, `batch.rs`, `offer.rs`, `wait.rs` | the publishers' side |
 //! | `deadlock.rs` | which handlers wait for one another |
 //! | `ttl.rs`, `dead_letter.rs` | how long events are worth delivering; where those go that a subscription could not handle |
+//! | `window.rs`, `duplicate.rs` | which events were handled already; what a subscription does with redelivered ones |
 //! | `spec.rs`, `slot.rs`, `inlet.rs` | what was asked for; a subscription; its queue (`../queue`) without the type of its events |
 //! | `take.rs`, `aside.rs`, `close.rs` | the consumers' side: take and handle, set aside and try again; and the end |
 //! | `tally.rs`, `stripe.rs`, `times.rs`, `roster.rs` | counters and their consistent reading |
@@ -23,6 +24,7 @@ mod chunks;
 mod close;
 mod dead_letter;
 mod deadlock;
+mod duplicate;
 mod engine_tally;
 mod frames;
 mod homes;
@@ -50,6 +52,7 @@ mod times;
 mod ttl;
 mod views;
 mod wait;
+mod window;
 
 pub use arrive::Scope;
 pub(crate) use arrive::{Arriving, arrive, nobody_is_left};
@@ -78,7 +81,7 @@ pub(crate) use rounds::Attendance;
 pub(crate) use scope::{Occupied, Running};
 pub(crate) use slot::{Consumer, Handle, InlineHandler, Sink, Slot, SlotParts};
 pub use spec::{DeliveryMode, SubscriptionKind};
-pub(crate) use spec::{Filter, Spec, Wanted};
+pub(crate) use spec::{Filter, Group, Spec, Wanted};
 pub(crate) use table::{TopicEntry, TopicTable};
 pub(crate) use tables::{MakeTable, Tables};
 pub(crate) use take::Next;
@@ -86,3 +89,5 @@ pub use tally::{Dropped, Ledger};
 pub use times::HandlingTimes;
 pub(crate) use ttl::Ttls;
 pub(crate) use wait::Waits;
+pub use window::IdempotencyWindow;
+pub(crate) use window::Window;

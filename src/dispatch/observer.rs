@@ -16,7 +16,7 @@ use super::slot::Slot;
 use crate::clock::TimeSource;
 use crate::envelope::DecodeError;
 use crate::error::HandlerError;
-use crate::event::{CompletionPanicked, DropReason, Head, Settled, SubscriptionId};
+use crate::event::{CompletionPanicked, DropReason, EventId, Head, Settled, SubscriptionId};
 use crate::guard::guarded;
 use crate::lifecycle::{Feed, LifecycleEvent, types};
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -61,6 +61,12 @@ pub trait Observer: Send + Sync + 'static {
     /// delivering](crate::BusBuilder::ttl) any more.
     fn expired(&self, subscription: SubscriptionId, topic: &Topic, age: Duration) {
         let _ = (subscription, topic, age);
+    }
+
+    /// A subscription that is [idempotent](crate::Subscribe::idempotent) was given an event that it has handled before, or
+    /// handles at this moment.
+    fn duplicate(&self, subscription: SubscriptionId, topic: &Topic, event: EventId) {
+        let _ = (subscription, topic, event);
     }
 
     /// A subscription could not handle an event, and a rule says that its [letter](DeadLetter) goes to this topic; whether a
@@ -395,9 +401,9 @@ impl Hooks {
         });
     }
 
-    /// An event was too old for a subscription.
+    /// An event was too old for a subscription. True if somebody has its letter.
     #[cold]
-    pub(super) fn expired(&self, slot: &Slot, whole: &dyn Whole, age: Duration, attempts: u32) {
+    pub(super) fn expired(&self, slot: &Slot, whole: &dyn Whole, age: Duration, attempts: u32) -> bool {
         let event = whole.head();
         let engine = event.engine();
         if engine != 0 {
@@ -406,23 +412,32 @@ impl Hooks {
         if let Some(observer) = &self.observer {
             Self::guarded(|| observer.expired(slot.id, event.topic(), age));
         }
-        self.bury(slot, whole, attempts, || DeathCause::Expired(age));
+        let kept = self.bury(slot, whole, attempts, || DeathCause::Expired(age));
         if let Some(completion) = event.completion() {
             self.completed(completion.settle(Settled::Expired(slot.id)));
         }
+        kept
     }
 
-    /// A subscription could not handle an event: hands it on, if there is a rule for it.
+    /// A subscription has handled the event before, or does so now. It has been counted.
+    #[cold]
+    pub(super) fn duplicate(&self, slot: &Slot, event: &Head) {
+        if let Some(observer) = &self.observer {
+            Self::guarded(|| observer.duplicate(slot.id, event.topic(), event.id()));
+        }
+    }
+
+    /// A subscription could not handle an event: hands it on, if there is a rule for it. True if somebody has its letter.
     pub(super) fn bury(
         &self,
         slot: &Slot,
         event: &dyn Whole,
         attempts: u32,
         cause: impl FnOnce() -> DeathCause,
-    ) {
-        if let Some(dead_letters) = &self.dead_letters {
-            dead_letters.bury(self, slot, event, attempts, cause);
-        }
+    ) -> bool {
+        self.dead_letters
+            .as_ref()
+            .is_some_and(|dead_letters| dead_letters.bury(self, slot, event, attempts, cause))
     }
 
     pub(super) fn quarantined(&self, slot: &Slot, panics: u32) {

@@ -9,6 +9,7 @@ use super::observer::Timing;
 use super::passing::Passing;
 use super::slot::{Sink, Slot};
 use super::take::Claim;
+use super::window::Window;
 use crate::error::HandlerError;
 use crate::event::{AnyEvent, DropReason, Head, Settled};
 use crate::guard::drop_guarded;
@@ -167,12 +168,26 @@ impl<'a> Stage<'a> {
         {
             return self.expire(slot, event, age);
         }
-        let last = match slot.limited.then(|| slot.claim()) {
-            None | Some(Claim::Granted) => false,
-            Some(Claim::Last) => true,
-            Some(Claim::Spent) => return Inline::Gone,
-        };
+        let mut last = false;
+        if slot.selective {
+            if let Some(refused) =
+                slot.spec.window.as_ref().and_then(|window| self.claim_id(window, slot, event))
+            {
+                return refused;
+            }
+            match slot.is_limited().then(|| slot.claim()) {
+                None | Some(Claim::Granted) => {}
+                Some(Claim::Last) => last = true,
+                Some(Claim::Spent) => {
+                    self.give_up(slot, event);
+                    return Inline::Gone;
+                }
+            }
+        }
         if !self.enter(slot) {
+            if slot.selective {
+                self.give_up(slot, event);
+            }
             return Inline::Gone;
         }
         if last {
@@ -193,6 +208,28 @@ impl<'a> Stage<'a> {
             Ok(()) => Inline::Done,
             Err(error) => Inline::Failed(error),
         }
+    }
+
+    /// Claims the event's id for an idempotent subscription. Or says why the handler does not start.
+    #[cold]
+    #[inline(never)]
+    fn claim_id(&mut self, window: &Window, slot: &Slot, event: &Passing<'_>) -> Option<Inline> {
+        if slot.is_closed() {
+            return Some(Inline::Gone);
+        }
+        // Other code of the application follows if it is a duplicate.
+        self.leave();
+        let granted = slot.claim_id(window, event.head(), || slot.refused.repeat());
+        (!granted).then_some(Inline::Duplicate)
+    }
+
+    /// The handler does not start, although the event's id may have been claimed.
+    #[cold]
+    #[inline(never)]
+    fn give_up(&mut self, slot: &Slot, event: &Passing<'_>) {
+        // What waits for the event is the application's code.
+        self.leave();
+        slot.end_claim(event.head(), Settled::Dropped(slot.id, slot.reason()), false);
     }
 
     /// The event is too old for the handler.
@@ -274,4 +311,6 @@ pub(crate) enum Inline {
     Skipped,
     /// The event was too old.
     Expired,
+    /// The event was handled before, or is being handled.
+    Duplicate,
 }

@@ -36,6 +36,7 @@ struct More {
     /// Counts that did not fit into 16 bits, by lane.
     wide: [u32; 4],
     problems: Vec<Problem>,
+    duplicates: u32,
     accepted: Option<Accepted>,
     /// The queues that were full and are still to be waited for. Empty in the hands of users.
     aside: PutAside,
@@ -156,7 +157,7 @@ impl Receipt {
     /// Subscriptions that were offered the event.
     #[must_use]
     pub fn offered(&self) -> usize {
-        self.delivered() + self.queued() + self.dropped() + self.expired()
+        self.delivered() + self.queued() + self.dropped() + self.expired() + self.duplicates()
     }
 
     /// Inline handlers that ran, the failed ones included.
@@ -199,6 +200,13 @@ impl Receipt {
     #[must_use]
     pub fn expired(&self) -> usize {
         self.problems().iter().filter(|problem| matches!(problem, Problem::Expired { .. })).count()
+    }
+
+    /// Inline subscriptions that have [handled the event before](crate::Subscribe::idempotent), or do so at this moment in
+    /// another thread. That is no problem: [`all_delivered`](Self::all_delivered) says nothing of it.
+    #[must_use]
+    pub fn duplicates(&self) -> usize {
+        self.more.as_ref().map_or(0, |more| more.duplicates as usize)
     }
 
     /// The drops by reason.
@@ -269,6 +277,12 @@ impl Receipt {
     }
 
     #[cold]
+    pub(super) fn repeat_one(&mut self) {
+        let duplicates = &mut self.more.get_or_insert_default().duplicates;
+        *duplicates = duplicates.saturating_add(1);
+    }
+
+    #[cold]
     pub(super) fn fail_one(&mut self, subscription: SubscriptionId, error: HandlerError) {
         self.more.get_or_insert_default().problems.push(Problem::Failed { subscription, error });
     }
@@ -319,6 +333,7 @@ impl Receipt {
                 *mine = mine.saturating_add(theirs);
             }
             mine.problems.append(&mut theirs.problems);
+            mine.duplicates = mine.duplicates.saturating_add(theirs.duplicates);
             if theirs.accepted.is_some() {
                 // The last one tells how far the engine has come.
                 mine.accepted = theirs.accepted.take();
@@ -342,6 +357,7 @@ impl fmt::Debug for Receipt {
             .field("queued", &self.queued())
             .field("filtered", &self.filtered())
             .field("skipped", &self.skipped())
+            .field("duplicates", &self.duplicates())
             .field("problems", &self.problems())
             .field("accepted", &self.accepted())
             .finish()

@@ -110,12 +110,12 @@ pub(crate) struct Slot {
     pub(super) gate: Gate,
     /// The thread whose inline handlers `ended` counts: the first that ran one. 0 before.
     home: AtomicU32,
-    /// Whether somebody wants to hear of every handler's end,
+    /// Whether somebody wants to hear of every handler's end: an observer, or its own window,
     pub(crate) watched: bool,
     /// whether the [`Spec`] has a filter,
     pub(super) filters: bool,
-    /// and a budget,
-    pub(super) limited: bool,
+    /// and what not every event gets past for which a handler would start: a budget, or a window,
+    pub(super) selective: bool,
     /// and whether a full queue drops its oldest event.
     pub(super) displaces: bool,
     pub(crate) sink: Sink,
@@ -176,9 +176,9 @@ impl Slot {
                 id,
                 gate: Gate::new(),
                 home: AtomicU32::new(0),
-                watched: hooks.watch(),
+                watched: hooks.watch() || spec.window.is_some(),
                 filters: spec.filter.is_some(),
-                limited: spec.budget != u64::MAX,
+                selective: spec.budget != u64::MAX || spec.window.is_some(),
                 displaces: spec.mode == DeliveryMode::DropOldest,
                 ended: Ended::default(),
                 exclusive: spec.concurrency == 1,
@@ -256,6 +256,11 @@ impl Slot {
         if self.warned.swap(1, Ordering::Relaxed) == 0 {
             self.hooks.undecodable(self, topic, error);
         }
+    }
+
+    /// Says whether it ends after so many events.
+    pub(super) fn is_limited(&self) -> bool {
+        self.spec.budget != u64::MAX
     }
 
     /// Names this subscription across buses.

@@ -3,15 +3,17 @@
 use std::any::{TypeId, type_name};
 use std::fmt;
 use std::panic::Location;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
 use super::passing::{Passing, Source};
+use super::window::{IdempotencyWindow, Window};
 use crate::envelope::{DecodeError, Encoded};
 use crate::event::{Event, Head, Raw};
 use crate::pattern::TopicPattern;
+use crate::sync::Mutex;
 use crate::sync::atomic::AtomicU32;
 use crate::tenant::Tenant;
 
@@ -131,11 +133,36 @@ pub(crate) struct Group {
     pub(crate) shared: Arc<str>,
     /// Whose turn it is: any number, taken modulo the number of members.
     pub(crate) turn: AtomicU32,
+    /// What its idempotent members share, as long as there is one. Taken when one is made.
+    window: Mutex<Weak<Window>>,
 }
 
 impl Group {
     pub(crate) fn new(name: &str, tenant: Option<&Tenant>) -> Self {
-        Self { name: name.into(), shared: Self::shared_name(name, tenant), turn: AtomicU32::new(0) }
+        Self {
+            name: name.into(),
+            shared: Self::shared_name(name, tenant),
+            turn: AtomicU32::new(0),
+            window: Mutex::default(),
+        }
+    }
+
+    /// The window of its idempotent members.
+    ///
+    /// # Errors
+    ///
+    /// They have one that is not as asked for: what that is.
+    pub(crate) fn window(&self, wanted: IdempotencyWindow) -> Result<Arc<Window>, IdempotencyWindow> {
+        let mut shared = self.window.lock();
+        match shared.upgrade() {
+            Some(window) if window.settings() == wanted => Ok(window),
+            Some(window) => Err(window.settings()),
+            None => {
+                let window = Arc::new(Window::new(wanted));
+                *shared = Arc::downgrade(&window);
+                Ok(window)
+            }
+        }
     }
 
     /// The name of a group with its tenant's behind an `@`: none can have one in his own. Without a tenant, the name; if
@@ -167,6 +194,8 @@ pub(crate) struct Spec {
     pub(crate) group: Option<Arc<Group>>,
     /// How many events it takes before it ends; `u64::MAX` for no limit.
     pub(crate) budget: u64,
+    /// What it has handled, if it is idempotent.
+    pub(crate) window: Option<Arc<Window>>,
     pub(crate) name: Option<Box<str>>,
     /// Whose events it gets: a tenant's, or those of none.
     pub(crate) tenant: Option<Tenant>,

@@ -36,7 +36,7 @@ impl Slot {
     pub(crate) fn take<E: Queued>(&self, queue: &Ring<E>) -> Next<E> {
         let next = self.next(queue.pop());
         match &next {
-            Next::Event(event) if self.limited || event.head().ttl().is_some() => {
+            Next::Event(event) if self.selective || event.head().ttl().is_some() => {
                 self.take_judged(next, || self.next(queue.pop()))
             }
             _ => next,
@@ -49,13 +49,21 @@ impl Slot {
     fn take_judged<E: Queued>(&self, mut next: Next<E>, take: impl Fn() -> Next<E>) -> Next<E> {
         loop {
             let Next::Event(event) = next else { return next };
-            // Its age before the budget, of which only handlers that start spend something.
-            if !self.expires(&event, 0) {
-                return if self.limited { self.spend(event) } else { Next::Event(event) };
+            // Both before the budget, of which only handlers that start spend something.
+            let over = self.expire_if_old(&event, 0).is_some() || self.is_duplicate(event.head());
+            if !over {
+                return if self.is_limited() { self.spend(event) } else { Next::Event(event) };
             }
             drop_guarded(event);
             next = take();
         }
+    }
+
+    /// Ends an event that was tried so often, if it is too old for another handler; then says whether somebody has its letter.
+    pub(super) fn expire_if_old(&self, event: &impl Whole, attempts: u32) -> Option<bool> {
+        let age = event.head().expired_at(self.hooks.time.tick())?;
+        self.ended.expire();
+        Some(self.hooks.expired(self, event, age, attempts))
     }
 
     /// As [`take`](Self::take), for models, which have no typed end of the queue.
@@ -97,8 +105,7 @@ impl Slot {
     fn spend<E: Queued>(&self, event: E) -> Next<E> {
         match self.claim() {
             Claim::Spent => {
-                self.discard(event.head());
-                drop_guarded(event);
+                self.discard_taken(event);
                 Next::Cancelled
             }
             Claim::Granted => Next::Event(event),
@@ -251,9 +258,10 @@ impl Slot {
         error: Option<&HandlerError>,
     ) {
         self.hooks.ended(&Ending { slot: self, event: event.head(), timing, error, attempt });
-        if let Some(error) = error {
-            self.hooks.bury(self, event, attempt, || DeathCause::failed(error));
-        }
+        let kept =
+            error.is_some_and(|error| self.hooks.bury(self, event, attempt, || DeathCause::failed(error)));
+        // A handler that is tried again does not come here in between: this is its end for good.
+        self.end_claim(event.head(), error.map_or(Settled::Done, |_| Settled::Failed(self.id)), kept);
         self.count_panic(error);
     }
 

@@ -28,6 +28,8 @@ pub(crate) struct Refused {
     deadlock: AtomicU64,
     /// Events that were too old for an inline handler.
     expired: AtomicU64,
+    /// Events that an inline handler had handled before.
+    duplicate: AtomicU64,
 }
 
 impl Ended {
@@ -83,6 +85,12 @@ impl Ended {
         self.expired.fetch_add(1, Ordering::Release);
     }
 
+    /// Counts an accepted event that had been handled before, or is being handled.
+    pub(crate) fn repeat(&self) {
+        // Release: as above.
+        self.duplicate.fetch_add(1, Ordering::Release);
+    }
+
     /// How many were dropped.
     pub(crate) fn dropped(&self) -> u64 {
         // Acquire: as in `Sinks::read`.
@@ -98,6 +106,12 @@ impl Refused {
     pub(crate) fn expire(&self) {
         // Relaxed: offered and expired are raised by this one step.
         self.expired.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts an event that was offered and had been handled before, or is being handled.
+    pub(crate) fn repeat(&self) {
+        // Relaxed: as above.
+        self.duplicate.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts an event that was offered and found no room.
@@ -123,6 +137,8 @@ pub(crate) struct Sinks {
     pub(crate) duplicate: u64,
     /// Too old at the offer.
     pub(crate) expired_at_once: u64,
+    /// Handled before, at the offer.
+    pub(crate) duplicate_at_once: u64,
     /// Dropped after they were accepted.
     pub(crate) ended: Dropped,
     /// Dropped at the offer.
@@ -154,6 +170,7 @@ impl Sinks {
             expired: read(&ended_counters.expired),
             expired_at_once: read(&refused_counters.expired),
             duplicate: read(&ended_counters.duplicate),
+            duplicate_at_once: read(&refused_counters.duplicate),
             ended,
             refused,
         }
@@ -261,7 +278,8 @@ pub struct Ledger {
     pub dropped: Dropped,
     /// Events that were too old when their handler would have started.
     pub expired: u64,
-    /// Events that had been handled before.
+    /// Events that had been handled before, or were being handled, by a subscription that is
+    /// [idempotent](crate::Subscribe::idempotent).
     pub duplicate: u64,
     /// Events that wait in the queue, or for their next attempt.
     pub queued: u64,
@@ -279,7 +297,7 @@ pub struct Ledger {
 impl Ledger {
     /// The reading of one subscription, from its sinks, its stripes and its two counts.
     pub(crate) fn read(sinks: &Sinks, stripes: super::stripe::StripeSums, taken: u64, accepted: u64) -> Self {
-        let refused = sinks.refused.total() + sinks.expired_at_once;
+        let refused = sinks.refused.total() + sinks.expired_at_once + sinks.duplicate_at_once;
         let mut dropped = sinks.ended;
         dropped.add(&sinks.refused);
         Self {
@@ -288,7 +306,7 @@ impl Ledger {
             failed: stripes.failed + sinks.failed,
             dropped,
             expired: sinks.expired + sinks.expired_at_once,
-            duplicate: sinks.duplicate,
+            duplicate: sinks.duplicate + sinks.duplicate_at_once,
             queued: accepted - taken,
             running: taken - sinks.ended_total() + stripes.entered - stripes.left,
             retried: 0,

@@ -36,7 +36,7 @@ pub(super) enum Way<T> {
     Inline(Arc<dyn Handle<Event<T>>>),
     /// To a handler of events of any type, in this thread.
     AnyInline(Arc<dyn Handle<AnyEvent>>),
-    /// The slot is to be asked: it has a filter, a budget or several lanes, is observed, or wants another type.
+    /// The slot is to be asked: it has a filter, a budget, a window or several lanes, is observed, or wants another type.
     Judged,
 }
 
@@ -44,7 +44,7 @@ impl<T: Send + Sync + 'static> Way<T> {
     fn to(slot: &Slot) -> Self {
         // With several lanes, that one of them is awake does not say that another need not be woken.
         let several_lanes = !slot.is_inline() && !slot.exclusive;
-        if slot.filters || several_lanes || slot.is_inline() && (slot.limited || slot.watched) {
+        if slot.filters || several_lanes || slot.is_inline() && (slot.selective || slot.watched) {
             return Self::Judged;
         }
         match &slot.sink {

@@ -1,10 +1,11 @@
 //! Why a subscription was not made.
 
+use std::fmt;
 use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::dispatch::{DeliveryMode, SubscriptionKind};
+use crate::dispatch::{DeliveryMode, IdempotencyWindow, SubscriptionKind};
 use crate::pattern::PatternError;
 use crate::subscribe::{CircuitBreakerError, RetryError};
 
@@ -69,6 +70,31 @@ pub enum SubscribeError {
     /// `take(0)`: the subscription would get nothing.
     #[error("a subscription that takes no event")]
     TakesNothing,
+    /// The window of an [idempotent](crate::Subscribe::idempotent) subscription remembers at least one event, and not more than
+    /// the limit.
+    #[error("an idempotency window of {events} events: it must be from 1 to {limit}")]
+    InvalidWindowSize {
+        /// What was asked for.
+        events: usize,
+        /// The most events that a window remembers.
+        limit: usize,
+    },
+    /// A window remembers events for more than no time, and not longer than the limit.
+    #[error("an idempotency window of {} ms: it must be more than 0, and at most {} days", age.as_millis(), limit.as_secs() / 86_400)]
+    InvalidWindowAge {
+        /// What was asked for.
+        age: Duration,
+        /// The longest time that a window can be limited to.
+        limit: Duration,
+    },
+    /// The [idempotent](crate::Subscribe::idempotent) members of a group share one window, so that all ask for the same.
+    #[error("group \"{group}\": its members share an idempotency window of {}", Words(*shared))]
+    WindowDiffers {
+        /// The name of the group.
+        group: String,
+        /// What the other members have.
+        shared: IdempotencyWindow,
+    },
     /// A group without a name.
     #[error("a group needs a name")]
     EmptyGroupName,
@@ -93,4 +119,14 @@ pub enum SubscribeError {
     /// The bus has been shut down, or is shutting down.
     #[error("the bus is shut down")]
     ShutDown,
+}
+
+/// A window in words.
+struct Words(IdempotencyWindow);
+
+impl fmt::Display for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} events", self.0.events())?;
+        self.0.age().map_or(Ok(()), |age| write!(f, " and {} ms", age.as_millis()))
+    }
 }

@@ -1,6 +1,7 @@
 //! What every event has, and the accessors that both views of an event share.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use once_cell::race::OnceBox;
@@ -124,6 +125,11 @@ impl Head {
     #[inline]
     pub(crate) fn completion(&self) -> Option<&Completion> {
         self.extras.get()?.completion.as_deref()
+    }
+
+    /// The completion, for who settles it later.
+    pub(crate) fn shared_completion(&self) -> Option<&Arc<Completion>> {
+        self.extras.get()?.completion.as_ref()
     }
 
     /// Prints an event without its payload, key and metadata, which may be secrets, and without making

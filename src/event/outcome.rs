@@ -85,7 +85,8 @@ pub(crate) enum Settled {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Outcome {
-    /// How many subscriptions were done with it and did not fail.
+    /// How many subscriptions were done with it and did not fail: for those that [had handled it before](crate::Subscribe::idempotent),
+    /// there was nothing to do.
     pub done: usize,
     /// The subscriptions whose handler failed or panicked, in the order in which they did.
     pub failed: Vec<SubscriptionId>,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::delivered::Delivered;
 use super::hub::Realm;
 use super::policy::Policy;
-use crate::dispatch::{DeliveryMode, Wanted};
+use crate::dispatch::{DeliveryMode, IdempotencyWindow, Wanted};
 use crate::error::SubscribeError;
 use crate::pattern::TopicPattern;
 
@@ -63,6 +63,7 @@ pub struct Subscribe<E: Delivered> {
     pub(super) joins_later: bool,
     pub(super) budget: u64,
     pub(super) policy: Policy<E>,
+    pub(super) window: Option<IdempotencyWindow>,
     pub(super) name: Option<Box<str>>,
     pub(super) site: &'static Location<'static>,
 }
@@ -87,6 +88,7 @@ impl<E: Delivered> Subscribe<E> {
             joins_later: false,
             budget: u64::MAX,
             policy: Policy::default(),
+            window: None,
             name: None,
             site,
         }
@@ -143,6 +145,46 @@ impl<E: Delivered> Subscribe<E> {
         self
     }
 
+    /// Handles an event once, as long as the window remembers its [id](crate::Event::id): for brokers that deliver at least
+    /// once, and publishers that try again.
+    ///
+    /// An event is looked for when its handler would start, after its filter, its place in the queue and its [time to
+    /// live](crate::BusBuilder::ttl). One that was handled, or that another thread handles at this moment, is a duplicate: no
+    /// handler starts, nothing is taken off the [budget](Self::take), and it counts as [duplicate](crate::Ledger::duplicate),
+    /// which observers [hear of](crate::Observer::duplicate). For who waits for [its outcome](crate::Outcome) the subscription is
+    /// done with it; but if the handler of the first still runs, only when that ends, and as that ends.
+    ///
+    /// An event is remembered when its handler has succeeded, and from then on its age counts; for a receiver, when it was
+    /// taken out. A failure or a panic is forgotten: when the event comes again, it is tried again.
+    ///
+    /// Ids are compared, and nothing else: two events with one id are the same to the window, whatever their topics. An event
+    /// whose publisher set no [id](crate::EventBuilder::id) is given one that no other has. The window is in memory: it is
+    /// empty when the process starts, and goes with the subscription.
+    ///
+    /// The members of a [group](Self::group) that are idempotent share one window, for a redelivered event may go to another
+    /// member than the first; all have to ask for the same. Those in other processes have theirs.
+    ///
+    /// ```
+    /// # use trolleybus::{EventBus, EventId, IdempotencyWindow};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let bus = EventBus::new();
+    /// let payments = bus
+    ///     .subscribe::<u32>("payment.due")
+    ///     .idempotent(IdempotencyWindow::new(10_000))
+    ///     .handle_inline(|amount| println!("pays {}", **amount))?;
+    /// let id = EventId::from_u128(7);
+    /// for _ in 0..2 {
+    ///     bus.event("payment.due", 100_u32).id(id).publish()?;
+    /// }
+    /// let stats = payments.stats();
+    /// assert_eq!((stats.delivered, stats.duplicate), (1, 1));
+    /// # Ok(()) }
+    /// ```
+    pub fn idempotent(mut self, window: IdempotencyWindow) -> Self {
+        self.window = Some(window);
+        self
+    }
+
     /// Makes the subscription a member of a group: each event goes to one member, in turn, to one that
     /// has room if any has.
     ///
@@ -179,6 +221,7 @@ impl<E: Delivered> fmt::Debug for Subscribe<E> {
             .field("concurrency", &self.concurrency)
             .field("filter", &self.filter.as_ref().map(|_| format_args!("<closure>")))
             .field("group", &self.group)
+            .field("window", &self.window)
             .field("name", &self.name)
             .finish_non_exhaustive()
     }

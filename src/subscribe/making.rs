@@ -12,7 +12,10 @@ use super::hub::{MAX_CONCURRENCY, Realm};
 use super::joining;
 use super::receiver::{Doorbell, Receiver};
 use super::subscription::Subscription;
-use crate::dispatch::{Aside, Consumer, DeliveryMode, Filter, Sink, Slot, Spec, SubscriptionKind};
+use crate::dispatch::{
+    Aside, Consumer, DeliveryMode, Filter, Group, IdempotencyWindow, Sink, Slot, Spec, SubscriptionKind,
+    Window,
+};
 use crate::engine::QueueTerms;
 use crate::error::{HandlerError, SubscribeError};
 use crate::event::DropReason;
@@ -190,6 +193,9 @@ impl<E: Delivered> Subscribe<E> {
             return Err(SubscribeError::TakesNothing);
         }
         self.policy.check(kind)?;
+        if let Some(window) = &self.window {
+            check_window(window)?;
+        }
         if self.group.as_ref().is_some_and(String::is_empty) {
             return Err(SubscribeError::EmptyGroupName);
         }
@@ -291,12 +297,14 @@ impl<E: Delivered> Subscribe<E> {
             joins_later,
             budget,
             policy: _,
+            window,
             name,
             site,
         } = self;
         let (hub, table) = (&realm.hub, &realm.table);
         let patterns = patterns?;
         let group = group.map(|name| table.group(&name));
+        let window = window.map(|window| make_window(window, group.as_deref())).transpose()?;
         let filter = filter.map(|admits| Box::new(Predicate::<E, _>::new(admits)) as Box<dyn Filter>);
         let spec = Spec {
             patterns,
@@ -308,6 +316,7 @@ impl<E: Delivered> Subscribe<E> {
             filter,
             group,
             budget,
+            window,
             name,
             tenant: table.tenant().cloned(),
             site,
@@ -339,6 +348,27 @@ impl<E: Delivered> Subscribe<E> {
         };
         Ok(Subscription::new(Arc::clone(hub), slot, joined))
     }
+}
+
+/// Checks what a subscription is to remember.
+fn check_window(window: &IdempotencyWindow) -> Result<(), SubscribeError> {
+    let (events, limit) = (window.events(), IdempotencyWindow::MAX_EVENTS);
+    if events == 0 || events > limit {
+        return Err(SubscribeError::InvalidWindowSize { events, limit });
+    }
+    let limit = IdempotencyWindow::MAX_AGE;
+    match window.age() {
+        Some(age) if age.is_zero() || age > limit => Err(SubscribeError::InvalidWindowAge { age, limit }),
+        _ => Ok(()),
+    }
+}
+
+/// The window of a subscription: its own, or that of its group.
+fn make_window(window: IdempotencyWindow, group: Option<&Group>) -> Result<Arc<Window>, SubscribeError> {
+    let Some(group) = group else { return Ok(Arc::new(Window::new(window))) };
+    group
+        .window(window)
+        .map_err(|shared| SubscribeError::WindowDiffers { group: group.name.to_string(), shared })
 }
 
 /// Who runs the lanes.

@@ -80,6 +80,11 @@ pub(crate) fn since_some_moment() -> Duration {
     model::PASSED.get()
 }
 
+/// Reads the coarse monotonic clock in milliseconds, from an unspecified start.
+pub(crate) fn coarse_millis() -> u64 {
+    source::monotonic(Precision::Coarse).unsigned_abs() / 1_000_000
+}
+
 /// When an event was made: on the wall clock for people, on the monotonic clock for ages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use trolleybus::{BuildError, DeliveryMode, EventBus, Start, SubscribeError};
+use trolleybus::{BuildError, DeliveryMode, EventBus, IdempotencyWindow, Start, SubscribeError};
 
 use crate::faces::{check_display, refused};
 
@@ -25,6 +25,20 @@ fn z1_options_of_a_subscription_out_of_their_range_are_refused_by_every_kind() {
     }
     refused(|| new().take(0), |error| matches!(error, SubscribeError::TakesNothing));
     refused(|| new().group(""), |error| matches!(error, SubscribeError::EmptyGroupName));
+    let largest = IdempotencyWindow::MAX_EVENTS;
+    for events in [0, largest + 1, usize::MAX] {
+        refused(
+            || new().idempotent(IdempotencyWindow::new(events)),
+            |error| matches!(error, SubscribeError::InvalidWindowSize { events: said, limit } if *said == events && *limit == 1 << 24),
+        );
+    }
+    let longest = IdempotencyWindow::MAX_AGE;
+    for age in [Duration::ZERO, longest + Duration::from_nanos(1), Duration::MAX] {
+        refused(
+            || new().idempotent(IdempotencyWindow::new(1).max_age(age)),
+            |error| matches!(error, SubscribeError::InvalidWindowAge { age: said, limit } if *said == age && *limit == longest),
+        );
+    }
     for start in [Start::Beginning, Start::LastN(0), Start::LastN(usize::MAX)] {
         refused(|| new().from(start), |error| matches!(error, SubscribeError::NoHistory));
     }
@@ -33,6 +47,14 @@ fn z1_options_of_a_subscription_out_of_their_range_are_refused_by_every_kind() {
     let held = [
         new().capacity(1 << 24).receiver().expect("the largest capacity"),
         new().capacity(1).take(u64::MAX).group("g").from(Start::Now).receiver().expect("the smallest"),
+        new()
+            .idempotent(IdempotencyWindow::new(largest).max_age(longest))
+            .receiver()
+            .expect("the largest window"),
+        new()
+            .idempotent(IdempotencyWindow::new(1).max_age(Duration::from_nanos(1)))
+            .receiver()
+            .expect("the smallest"),
     ];
     assert_eq!(bus.subscriber_count("a"), Ok(held.len()));
 }

@@ -19,6 +19,7 @@
 //! | `groups.rs` | members of a group against publishers |
 //! | `quarantine.rs` | panics in a row, counted by several threads |
 //! | `deadlock.rs` | handlers that would wait for one another |
+//! | `window.rs` | events that come again, to lanes and inline handlers that remember them |
 //! | `counters.rs` | reading the account while it changes |
 
 mod batch;
@@ -32,3 +33,4 @@ mod queue;
 pub(crate) mod support;
 mod table;
 mod wait;
+mod window;

@@ -105,6 +105,7 @@ pub(crate) fn spec(patterns: &[&str], capacity: usize, mode: DeliveryMode) -> Sp
         filter: None,
         group: None,
         budget: u64::MAX,
+        window: None,
         name: None,
         tenant: None,
         site: Location::caller(),
@@ -178,8 +179,16 @@ pub(crate) fn inline_in(
     budget: u64,
     handler: impl Fn() + Send + Sync + 'static,
 ) -> Arc<Slot> {
-    let mut spec = spec(&["t"], 1, DeliveryMode::Drop);
-    (spec.budget, spec.kind) = (budget, SubscriptionKind::Inline);
+    inline_of(roster, Spec { budget, ..spec(&["t"], 1, DeliveryMode::Drop) }, handler)
+}
+
+/// A slot with an inline handler that is as the rest of the spec says.
+pub(crate) fn inline_of(
+    roster: &Arc<Roster>,
+    spec: Spec,
+    handler: impl Fn() + Send + Sync + 'static,
+) -> Arc<Slot> {
+    let spec = Spec { kind: SubscriptionKind::Inline, ..spec };
     slot_in(&Weak::new(), roster, spec, |_| {
         (Sink::Inline(Arc::new(Calls(handler, Attendance::default()))), None)
     })

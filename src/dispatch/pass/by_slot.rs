@@ -1,5 +1,5 @@
-//! The longer way past a subscription: it is asked whether it takes the event, for it has a filter or a budget, is
-//! observed, wants another type, is in a group, or was full or closed; or the event has a completion.
+//! The longer way past a subscription: it is asked whether it takes the event, for it has a filter, a budget or a window,
+//! is observed, wants another type, is in a group, or was full or closed; or the event has a completion.
 
 use std::sync::Arc;
 
@@ -130,6 +130,10 @@ impl Pass<'_> {
             }
             Inline::Expired => {
                 self.receipt.expire_one(slot.id);
+                Called::Offered
+            }
+            Inline::Duplicate => {
+                self.receipt.repeat_one();
                 Called::Offered
             }
             Inline::Skipped => {

@@ -188,7 +188,7 @@ impl<E: Delivered> Agenda<E> {
 
     /// An event that is about to start, if it is not too old by now.
     fn still_young(&self, slot: &Arc<Slot>, turn: Turn<E>) -> Option<Turn<E>> {
-        if !slot.expires(&turn.event, turn.attempt.saturating_sub(1)) {
+        if !slot.expires_aside(&turn.event, turn.attempt.saturating_sub(1)) {
             return Some(turn);
         }
         let Turn { event, key, trial, .. } = turn;
