@@ -59,6 +59,23 @@ impl TimeSource {
         }
     }
 
+    /// The time in milliseconds since some fixed moment, for ages that ticks cannot tell: those of more than 24 days.
+    pub(crate) fn millis(&self) -> u64 {
+        match self {
+            Self::Coarse => clock::coarse_millis(),
+            Self::Precise => clock::nanos() / 1_000_000,
+            Self::Custom(clock) => u64::try_from(clock.monotonic().as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// The time on the wall.
+    pub(crate) fn wall(&self) -> SystemTime {
+        match self {
+            Self::Coarse | Self::Precise => clock::wall(),
+            Self::Custom(clock) => clock.wall(),
+        }
+    }
+
     /// The tick to which the ages of events are counted.
     pub(crate) fn tick(&self) -> u32 {
         self.stamp().tick_ms
@@ -77,15 +94,6 @@ impl TimeSource {
         match self {
             Self::Coarse | Self::Precise => false,
             Self::Custom(clock) => clock.wake_at(at, waker),
-        }
-    }
-
-    /// Milliseconds of the monotonic clock that do not wrap.
-    pub(crate) fn millis(&self) -> u64 {
-        match self {
-            Self::Coarse => clock::coarse_millis(),
-            Self::Precise => clock::nanos() / 1_000_000,
-            Self::Custom(clock) => u64::try_from(clock.monotonic().as_millis()).unwrap_or(u64::MAX),
         }
     }
 }

@@ -197,6 +197,7 @@ pub mod envelope;
 mod error;
 mod event;
 mod guard;
+mod history;
 pub mod lifecycle;
 pub mod metrics;
 mod pattern;
@@ -213,9 +214,9 @@ mod trace;
 mod worker;
 
 pub use bus::{
-    BusBuilder, BusStats, EngineStats, EventBuilder, EventBus, Explained, Explanation, MemoryEngine, Publish,
-    Publisher, Rerouting, Routes, Shutdown, ShutdownReport, Starting, SubscriptionStats, TenantStats,
-    TopicInfo, TransportStats, Unfinished, Verdict, WeakEventBus,
+    BusBuilder, BusStats, EngineStats, EventBuilder, EventBus, Explained, Explanation, History, HistoryError,
+    HistoryIter, MemoryEngine, Publish, Publisher, Rerouting, Routes, Shutdown, ShutdownReport, Starting,
+    SubscriptionStats, TenantStats, TopicInfo, TransportStats, Unfinished, Verdict, WeakEventBus,
 };
 pub use clock::Clock;
 #[cfg(feature = "test-clock")]
@@ -226,8 +227,9 @@ pub use config::{
     EngineSettings, Format, HumanDuration, Rule, Secret, Settings,
 };
 pub use dispatch::{
-    Accepted, CircuitState, DeadLetter, DeadLetterStats, DeathCause, DeliveryMode, Dropped, HandledDelivery,
-    HandlingTimes, IdempotencyWindow, Ledger, NotDelivered, Observer, Problem, Receipt, SubscriptionKind,
+    Accepted, CircuitState, DeadLetter, DeadLetterStats, DeathCause, DeliveryMode, Dropped, Gap,
+    HandledDelivery, HandlingTimes, HistoryStats, IdempotencyWindow, Ledger, NotDelivered, Observer, Problem,
+    Receipt, SubscriptionKind,
 };
 pub use error::{
     BuildError, EngineFailure, HandlerError, PublishError, PublishRefusal, RecvError, RecvTimeoutError,
@@ -237,11 +239,12 @@ pub use event::{
     AnyEvent, DropReason, Event, EventId, Metadata, MetadataError, Outcome, ParseEventIdError, PayloadKind,
     Raw, SubscriptionId,
 };
+pub use history::Retention;
 pub use pattern::{PatternError, TopicPattern};
 pub use subscribe::{
     CancelAndWait, Cancelled, CircuitBreaker, CircuitBreakerError, Delivered, Delivery, Drain, DrainReport,
-    EventStream, Expect, HandlerResult, IntoIter, Iter, Joined, Receiver, Recv, Retry, RetryError, Start,
-    Subscribe, Subscription, TryIter,
+    EventStream, Expect, HandlerResult, IntoIter, Iter, Joined, Received, Receiver, Recv, RecvOrGap, Retry,
+    RetryError, Start, Subscribe, Subscription, TryIter,
 };
 pub use tenant::{Tenant, TenantError};
 pub use topic::{Topic, TopicError};

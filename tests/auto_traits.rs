@@ -208,6 +208,14 @@ table! {
     + + + + + CircuitBreakerError;
     + + + + + CircuitState;
     + + + + + DeadLetterStats;
+    + + + + + Gap;
+    + + + - - History;
+    + + + + + HistoryError;
+    + + + - - HistoryIter;
+    + + + + + HistoryStats;
+    + + + + + Received as Received<Plain>;
+    + + + - - RecvOrGap as RecvOrGap<'static, Plain>;
+    + + + + + Retention;
     + + + + + DeathCause;
     + + + + + MemoryEngine;
     + + + - - Joined;

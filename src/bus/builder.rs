@@ -11,6 +11,7 @@ use crate::clock::{Clock, TimeSource};
 use crate::dispatch::{DeadLetters, DeliveryMode, Hooks, MAX_DEPTH, Observer, Ttls};
 use crate::engine::Engines;
 use crate::error::BuildError;
+use crate::history::{Limits, Rules};
 use crate::lifecycle::{Feed, LifecycleEvent, Listener};
 use crate::pattern::TopicPattern;
 use crate::subscribe::{Hub, MAX_CAPACITY, Options};
@@ -71,6 +72,8 @@ impl BusBuilder {
                 max_tenants: 1024,
                 times: false,
                 ttls: Ttls::default(),
+                retention: Rules::default(),
+                history_limits: Limits::default(),
                 time: TimeSource::default(),
                 quarantine_after: None,
             },
@@ -325,6 +328,7 @@ impl BusBuilder {
         if depth == 0 || depth > MAX_DEPTH {
             return Err(BuildError::InvalidDepth { depth, limit: MAX_DEPTH });
         }
+        self.options.history_limits.check()?;
         if let Some(error) = self.bad_rule {
             return Err(error);
         }
@@ -363,6 +367,8 @@ impl fmt::Debug for BusBuilder {
             .field("rotate_order", &options.rotate)
             .field("time", &options.time)
             .field("ttl", &options.ttls)
+            .field("retention", &options.retention)
+            .field("history_limits", &options.history_limits)
             .field("dead_letters", &self.dead_letters)
             .field("max_raw_payload", &options.max_raw)
             .field("topic_cache", &options.topic_cache)

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::BusBuilder;
 use crate::error::BuildError;
+use crate::history::Retention;
 use crate::pattern::{PatternError, TopicPattern};
 use crate::topic::Topic;
 
@@ -76,6 +77,62 @@ impl BusBuilder {
                 self.bad_rule.get_or_insert(BuildError::InvalidDeadLetterTopic(error));
             }
         }
+        self
+    }
+
+    /// Adds a rule: so much is kept of the events on each topic that matches one of the patterns. The first rule that matches
+    /// decides; without one nothing is kept.
+    ///
+    /// What is kept can be [replayed](crate::Subscribe::from) by subscriptions that come later, and [looked
+    /// at](crate::EventBus::history). It is in memory, per topic and tenant, and its events are
+    /// [numbered](crate::AnyEvent::sequence). Topics that another engine than a memory engine carries are not kept here: such
+    /// engines may have a history of their own. A publish to a topic that is kept takes a lock of that topic; topics of which
+    /// nothing is kept cost what they did.
+    ///
+    /// ```
+    /// # use trolleybus::{EventBus, Retention, Start};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let bus = EventBus::builder().retain(["order.*"], Retention::new().count(100)).build()?;
+    /// bus.publish("order.placed", 7_u32)?;
+    /// let mut late = bus.subscribe::<u32>("order.placed").from(Start::Beginning).receiver()?;
+    /// bus.publish("order.placed", 8_u32)?;
+    /// let first = late.recv()?;
+    /// assert_eq!((*first, first.sequence()), (7, Some(1)));
+    /// assert_eq!(*late.recv()?, 8);
+    /// # Ok(()) }
+    /// ```
+    pub fn retain<P>(mut self, patterns: impl IntoIterator<Item = P>, retention: Retention) -> Self
+    where
+        P: TryInto<TopicPattern, Error: Into<PatternError>>,
+    {
+        if let Err(error) = retention.check() {
+            self.bad_rule.get_or_insert(error);
+        }
+        for pattern in patterns {
+            if let Some(pattern) = self.rule_pattern(pattern) {
+                self.options.retention.0.push((pattern, retention));
+            }
+        }
+        self
+    }
+
+    /// Sets how many events are kept by all [rules](Self::retain) together: from 1; 1,048,576 if not set. When there are more,
+    /// the topic that nobody has published to for longest loses what is kept of it, which is
+    /// [counted](crate::HistoryStats::evicted_topics).
+    pub fn max_history_events(mut self, events: u64) -> Self {
+        self.options.history_limits.events = events;
+        self
+    }
+
+    /// Sets how many bytes are kept by all rules together, as [events count](Retention::bytes): from 1; 256 MiB if not set.
+    pub fn max_history_bytes(mut self, bytes: u64) -> Self {
+        self.options.history_limits.bytes = bytes;
+        self
+    }
+
+    /// Sets of how many topics something is kept at a time: from 1; 65,536 if not set.
+    pub fn max_history_topics(mut self, topics: u64) -> Self {
+        self.options.history_limits.topics = topics;
         self
     }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::EventBus;
 use super::engine_stats::{EngineStats, engines, route_of};
 use crate::dispatch::{
-    Accounts, CircuitState, DeadLetterStats, DeadLetters, DeliveryMode, HandlingTimes, Ledger, Slot,
-    SubscriptionKind, TenantAccount, Wanted,
+    Accounts, CircuitState, DeadLetterStats, DeadLetters, DeliveryMode, HandlingTimes, HistoryStats, Ledger,
+    Slot, SubscriptionKind, TenantAccount, Wanted,
 };
 use crate::event::SubscriptionId;
 use crate::pattern::TopicPattern;
@@ -87,6 +87,8 @@ pub struct BusStats {
     pub tenants: Vec<TenantStats>,
     /// What became of events that [nobody could handle](crate::BusBuilder::dead_letters).
     pub dead_letters: DeadLetterStats,
+    /// What is [kept](crate::BusBuilder::retain) of the events.
+    pub history: HistoryStats,
     /// Topics in the table: those with literal subscriptions or publisher handles, and those that are
     /// kept resolved.
     pub topics_known: usize,
@@ -244,6 +246,7 @@ impl BusStats {
             engines: engines(hub, &total),
             tenants: tenants.into_iter().map(of_tenant).collect(),
             dead_letters: hub.hooks.dead_letters.as_ref().map(DeadLetters::stats).unwrap_or_default(),
+            history: hub.tables.keeper().map(|keeper| keeper.stats()).unwrap_or_default(),
             topics_known,
             topics_refused,
             lifecycle_dropped: hub.hooks.feed.as_ref().map_or(0, |feed| feed.dropped()),

@@ -11,6 +11,7 @@
 //! | `carry.rs`, `form.rs` | a publish to a topic that an engine carries; how payloads travel |
 //! | `engine_options.rs`, `memory_engine.rs`, `start.rs`, `reroute.rs` | engines and rules; the start of all or none; other rules |
 //! | `shutdown.rs` | [`Shutdown`]: drain, deadline, report; dropping the bus |
+//! | `history.rs` | [`History`]: a look at what is kept |
 //! | `introspect.rs`, `engine_stats.rs` | topics, statistics, `explain` |
 
 mod batch;
@@ -21,6 +22,7 @@ mod engine_stats;
 mod event_builder;
 mod fate;
 mod form;
+mod history;
 mod introspect;
 mod letters;
 mod manner;
@@ -47,6 +49,7 @@ pub use engine_options::Routes;
 pub(crate) use engine_options::{LOSSLESS, MEMORY, is_engine_name};
 pub use engine_stats::{EngineStats, TransportStats};
 pub use event_builder::EventBuilder;
+pub use history::{History, HistoryError, HistoryIter};
 pub use introspect::{BusStats, Explained, Explanation, SubscriptionStats, TenantStats, TopicInfo, Verdict};
 pub use memory_engine::MemoryEngine;
 pub use publish::Publish;

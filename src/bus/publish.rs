@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use super::carry::{self, Carrying, Detour};
 use super::form::Form;
 use super::manner::Manner;
-use crate::dispatch::{self, Nested, Patience, Receipt, SubscriberList, Waits};
+use crate::dispatch::{self, Hooks, Log, Nested, Patience, Receipt, SubscriberList, Waits};
 use crate::error::{PublishError, PublishRefusal};
 use crate::event::{DropReason, Event, Raw, Tag};
 use crate::guard::drop_guarded;
@@ -132,7 +132,7 @@ fn by_the_way<T: Send + Sync + 'static>(
     manner: Manner<T>,
     patience: Patience,
 ) -> Result<Receipt, Detour<T>> {
-    let (engine, began) = (list.engine(), list.is_observed().then(clock::now));
+    let (engine, began, log) = (list.engine(), list.is_observed().then(clock::now), list.log());
     let mut manner = manner.by(realm.table.tenant(), list.ttl());
     let hooks = &realm.hub.hooks;
     let sending = hooks.tracing.publish(&list.topic, hooks.engine_name(engine), manner.extras.as_deref());
@@ -143,13 +143,17 @@ fn by_the_way<T: Send + Sync + 'static>(
         entered.leave();
         return Err(detour.sent_by(sending));
     };
-    let receipt = if list.is_empty() && manner.extras.is_none() {
+    let receipt = if list.is_empty() && manner.extras.is_none() && log.is_none() {
         drop_guarded(payload);
         Receipt::default()
     } else {
         sending.inject(&mut manner.extras);
         let tag = sending.mark(Tag::new(manner.form.kind, engine));
-        match pass_as(realm, list, tag, payload, manner, patience) {
+        if log.is_some() {
+            // Where its number will be written.
+            manner.extras.get_or_insert_default();
+        }
+        match pass_kept(realm, list, log, tag, payload, manner, patience) {
             Ok(receipt) => receipt,
             Err(detour) => {
                 entered.leave();
@@ -171,6 +175,20 @@ fn by_the_way<T: Send + Sync + 'static>(
 fn pass_as<T: Send + Sync + 'static>(
     realm: &Realm,
     list: &SubscriberList,
+    tag: Tag,
+    payload: T,
+    manner: Manner<T>,
+    patience: Patience,
+) -> Result<Receipt, Detour<T>> {
+    pass_kept(realm, list, None, tag, payload, manner, patience)
+}
+
+/// The same; first the event is kept, and those who follow its topic have it, if there is a log.
+#[inline(always)]
+fn pass_kept<T: Send + Sync + 'static>(
+    realm: &Realm,
+    list: &SubscriberList,
+    log: Option<&Arc<Log>>,
     tag: Tag,
     payload: T,
     manner: Manner<T>,
@@ -202,13 +220,32 @@ fn pass_as<T: Send + Sync + 'static>(
     Ok(match (&payload as &dyn Any).downcast_ref::<&'static str>() {
         Some(literal) => {
             let event = Event::build(list.topic.clone(), stamp, tag, extras, String::from(*literal));
-            dispatch::pass(event, list, start, patience, nested.as_ref(), &hub.hooks)
+            pass_event(event, list, log, start, patience, nested.as_ref(), &hub.hooks)
         }
         None => {
             let event = Event::build(list.topic.clone(), stamp, tag, extras, payload);
-            dispatch::pass(event, list, start, patience, nested.as_ref(), &hub.hooks)
+            pass_event(event, list, log, start, patience, nested.as_ref(), &hub.hooks)
         }
     })
+}
+
+#[inline(always)]
+fn pass_event<T: Send + Sync + 'static>(
+    event: Event<T>,
+    list: &SubscriberList,
+    log: Option<&Arc<Log>>,
+    start: usize,
+    patience: Patience,
+    nested: Option<&Nested>,
+    hooks: &Hooks,
+) -> Receipt {
+    match log {
+        None => dispatch::pass(event, list, start, patience, nested, hooks),
+        Some(log) => {
+            let followers = dispatch::keep(log, &event, patience);
+            followers.with(dispatch::pass(event, list, start, patience, nested, hooks))
+        }
+    }
 }
 
 /// The time of an event that is published now.

@@ -49,8 +49,8 @@ impl<T: Send + Sync + 'static> Publisher<T> {
         &self.entry.topic
     }
 
-    /// Says whether anybody subscribes to the topic now, or an engine carries it, of whose other end nobody knows: whether
-    /// building an event is worth it.
+    /// Says whether anybody subscribes to the topic now, or its events are [kept](crate::BusBuilder::retain), or an engine
+    /// carries it, of whose other end nobody knows: whether building an event is worth it.
     #[must_use]
     pub fn has_subscribers(&self) -> bool {
         let list = self.entry.list.load();
@@ -137,7 +137,7 @@ impl<T: Send + Sync + 'static> Publisher<T> {
 
 /// Whether somebody may want the events.
 fn has_subscribers(list: &SubscriberList) -> bool {
-    list.is_carried() || !list.detour().unwrap_or(list).is_empty()
+    list.is_carried() || list.log().is_some() || !list.detour().unwrap_or(list).is_empty()
 }
 
 // As for the bus itself.

@@ -1,11 +1,14 @@
 //! From a configuration to a bus.
 
+use std::time::Duration;
+
 use super::config::Config;
 use super::engine::EngineSettings;
 use super::problem::ConfigError;
 use super::registry::{EngineRegistry, Made, MemoryConfig};
 use crate::bus::{BusBuilder, MAX_WORKERS, Routes};
 use crate::dispatch::DeliveryMode;
+use crate::history::Retention;
 use crate::lifecycle::{LifecycleEvent, LifecycleValue, types};
 use crate::subscribe::MAX_CAPACITY;
 
@@ -64,6 +67,17 @@ impl Config {
         for (patterns, topic) in self.dead_letters() {
             builder = builder.dead_letters(patterns.iter().cloned(), topic);
         }
+        builder = builder
+            .max_history_events(self.max_history_events())
+            .max_history_bytes(self.max_history_bytes())
+            .max_history_topics(self.max_history_topics());
+        for (patterns, retention) in self.retention() {
+            builder = builder.retain(patterns.iter().cloned(), retention);
+        }
+        if let Some(days) = self.retention_days() {
+            let age = Duration::from_secs(days.saturating_mul(24 * 3600));
+            builder = builder.retain(["*"], Retention::new().age(age));
+        }
         if let Some(panics) = self.quarantine_after() {
             builder = builder.quarantine_after(panics);
         }
@@ -78,7 +92,7 @@ impl Config {
             .with("max_queue_size", self.max_event_queue_size())
             .with("worker_count", self.worker_count())
             .with("event_ttl", ttl)
-            .with("retention_days", LifecycleValue::Null)
+            .with("retention_days", self.retention_days().map_or(LifecycleValue::Null, Into::into))
     }
 
     /// Adds engines and rules. All that is wrong with any engine is said at once.

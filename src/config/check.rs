@@ -46,6 +46,13 @@ impl Config {
             ("topicCache", number(self.topic_cache)),
             ("maxTenants", number(self.max_tenants)),
         ];
+        let number = |number: u64| Value::Int(i128::from(number));
+        values.extend([
+            ("maxHistoryEvents", number(self.max_history.events)),
+            ("maxHistoryBytes", number(self.max_history.bytes)),
+            ("maxHistoryTopics", number(self.max_history.topics)),
+        ]);
+        values.extend(self.retention_days.map(|days| ("retentionDays", number(days))));
         if let Some(ttl) = self.event_ttl {
             values.push(("eventTTL", Value::Text(super::scalar::print_duration(ttl))));
         }
@@ -80,6 +87,13 @@ impl Config {
                 problems.push(ConfigProblem::new(&rule.at, format!("topicTTL[{index}].ttl"), kind));
             }
         }
+        for (index, rule) in self.retention.iter().enumerate() {
+            if rule.value.check().is_err() {
+                let (found, allowed) = (format!("{:?}", rule.value), "more than none of each".to_owned());
+                let kind = ConfigProblemKind::OutOfRange { found, allowed };
+                problems.push(ConfigProblem::new(&rule.at, format!("retention[{index}]"), kind));
+            }
+        }
         let mut topics = |list: &str, index: usize, patterns: &[TopicPattern], at: &Place| {
             if patterns.is_empty() {
                 let (found, allowed) = ("a list of 0".to_owned(), "one pattern or more".to_owned());
@@ -95,6 +109,9 @@ impl Config {
         }
         for (index, rule) in self.dead_letters.iter().enumerate() {
             topics("deadLetters", index, &rule.patterns, &rule.at);
+        }
+        for (index, rule) in self.retention.iter().enumerate() {
+            topics("retention", index, &rule.patterns, &rule.at);
         }
     }
 

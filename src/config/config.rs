@@ -12,6 +12,7 @@ use super::problem::ConfigError;
 use super::value::Place;
 use crate::bus::default_workers;
 use crate::dispatch::DeliveryMode;
+use crate::history::{Limits, Retention};
 use crate::pattern::TopicPattern;
 use crate::topic::Topic;
 
@@ -99,6 +100,9 @@ pub struct Config {
     pub(super) event_ttl: Option<Duration>,
     pub(super) topic_ttls: Vec<PerTopic<Duration>>,
     pub(super) dead_letters: Vec<PerTopic<Topic>>,
+    pub(super) retention_days: Option<u64>,
+    pub(super) retention: Vec<PerTopic<Retention>>,
+    pub(super) max_history: Limits,
     pub(super) quarantine_after: Option<NonZeroU32>,
     pub(super) engines: Vec<EngineSettings>,
     pub(super) routing: Vec<Rule>,
@@ -127,6 +131,9 @@ impl Default for Config {
             event_ttl: None,
             topic_ttls: Vec::new(),
             dead_letters: Vec::new(),
+            retention_days: None,
+            retention: Vec::new(),
+            max_history: Limits::default(),
             quarantine_after: None,
             engines: Vec::new(),
             routing: Vec::new(),
@@ -289,6 +296,35 @@ impl Config {
         self.dead_letters.iter().map(PerTopic::parts)
     }
 
+    /// For how many days events are kept of topics that no [rule](Self::retention) is about; `None`: they are not kept.
+    #[must_use]
+    pub fn retention_days(&self) -> Option<u64> {
+        self.retention_days
+    }
+
+    /// What is [kept](crate::BusBuilder::retain) of events by their topics, in the order of the rules.
+    pub fn retention(&self) -> impl ExactSizeIterator<Item = (&[TopicPattern], Retention)> {
+        self.retention.iter().map(|rule| (&*rule.patterns, rule.value))
+    }
+
+    /// How many events are kept altogether.
+    #[must_use]
+    pub fn max_history_events(&self) -> u64 {
+        self.max_history.events
+    }
+
+    /// How many bytes of events are kept altogether.
+    #[must_use]
+    pub fn max_history_bytes(&self) -> u64 {
+        self.max_history.bytes
+    }
+
+    /// Of how many topics events are kept at a time.
+    #[must_use]
+    pub fn max_history_topics(&self) -> u64 {
+        self.max_history.topics
+    }
+
     /// After how many panics in a row a subscription is paused.
     #[must_use]
     pub fn quarantine_after(&self) -> Option<NonZeroU32> {
@@ -322,6 +358,9 @@ impl PartialEq for Config {
             && self.routing == other.routing
             && self.topic_ttls == other.topic_ttls
             && self.dead_letters == other.dead_letters
+            && self.retention == other.retention
+            && self.retention_days == other.retention_days
+            && self.max_history == other.max_history
     }
 }
 

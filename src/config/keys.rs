@@ -183,10 +183,73 @@ pub(crate) const KEYS: &[KeySpec] = &[
         path: "retentionDays",
         env: "RETENTION_DAYS",
         kind: Kind::Count(1, 36_500),
-        default: "none: there is no history",
+        default: "none: there is no history but for `retention`",
         original: Some("7"),
-        effect: "none yet: the key is refused",
-        support: Support::NotYet("this release keeps no history"),
+        effect: "events of all topics that no rule of `retention` is about are kept for so many days",
+        support: Support::Yes,
+    },
+    KeySpec {
+        path: "retention[].topics",
+        env: "RETENTION_<n>_TOPICS_<m>",
+        kind: Kind::Patterns,
+        default: "required",
+        original: None,
+        effect: "the patterns of the topics that the rule is for; the first rule that matches wins",
+        support: Support::Yes,
+    },
+    KeySpec {
+        path: "retention[].count",
+        env: "RETENTION_<n>_COUNT",
+        kind: Kind::Count(0, 1 << 40),
+        default: "as many as the limits allow",
+        original: None,
+        effect: "how many events of each topic are kept; 0: none",
+        support: Support::Yes,
+    },
+    KeySpec {
+        path: "retention[].bytes",
+        env: "RETENTION_<n>_BYTES",
+        kind: Kind::Size(1, 1 << 40),
+        default: "as many as the limits allow",
+        original: None,
+        effect: "how many bytes of events of each topic are kept, 256 for each event and its length if that is known",
+        support: Support::Yes,
+    },
+    KeySpec {
+        path: "retention[].age",
+        env: "RETENTION_<n>_AGE",
+        kind: Kind::Time(1_000_000, 100 * YEAR),
+        default: "as long as the limits allow",
+        original: None,
+        effect: "how long the events of each topic are kept",
+        support: Support::Yes,
+    },
+    KeySpec {
+        path: "maxHistoryEvents",
+        env: "MAX_HISTORY_EVENTS",
+        kind: Kind::Count(1, 1 << 40),
+        default: "1048576",
+        original: None,
+        effect: "how many events are kept altogether; then the topic goes that was published to least recently",
+        support: Support::Yes,
+    },
+    KeySpec {
+        path: "maxHistoryBytes",
+        env: "MAX_HISTORY_BYTES",
+        kind: Kind::Size(1, 1 << 40),
+        default: "256MiB",
+        original: None,
+        effect: "how many bytes of events are kept altogether",
+        support: Support::Yes,
+    },
+    KeySpec {
+        path: "maxHistoryTopics",
+        env: "MAX_HISTORY_TOPICS",
+        kind: Kind::Count(1, 1 << 32),
+        default: "65536",
+        original: None,
+        effect: "of how many topics events are kept at a time",
+        support: Support::Yes,
     },
     KeySpec {
         path: "externalBrokerURL",
@@ -415,8 +478,8 @@ mod tests {
         assert_eq!(names("engines[]."), ["name", "type", "config"]);
         assert_eq!(names("routing[]."), ["topics", "tenants", "engine"]);
         assert_eq!(
-            (names("topicTTL[]."), names("deadLetters[].")),
-            (vec!["topics", "ttl"], vec!["topics", "to"])
+            (names("topicTTL[]."), names("deadLetters[]."), names("retention[].")),
+            (vec!["topics", "ttl"], vec!["topics", "to"], vec!["topics", "count", "bytes", "age"])
         );
         let top = names("");
         assert!(top.contains(&"engines") && top.contains(&"routing") && !top.contains(&"name"), "{top:?}");

@@ -34,6 +34,12 @@ impl fmt::Display for Config {
         writeln!(f, "maxRawPayload: {}", print_size(self.max_raw_payload() as u64))?;
         writeln!(f, "topicCache: {}", self.topic_cache())?;
         writeln!(f, "maxTenants: {}", self.max_tenants())?;
+        writeln!(f, "maxHistoryEvents: {}", self.max_history_events())?;
+        writeln!(f, "maxHistoryBytes: {}", print_size(self.max_history_bytes()))?;
+        writeln!(f, "maxHistoryTopics: {}", self.max_history_topics())?;
+        if let Some(days) = self.retention_days() {
+            writeln!(f, "retentionDays: {days}")?;
+        }
         if let Some(ttl) = self.event_ttl() {
             writeln!(f, "eventTTL: {}", print_duration(ttl))?;
         }
@@ -74,6 +80,22 @@ impl fmt::Display for Config {
         }
         for (topics, to) in self.dead_letters() {
             writeln!(f, "  - topics: [{}]\n    to: {}", patterns(topics), text(to.as_str()))?;
+        }
+        if self.retention().len() > 0 {
+            writeln!(f, "retention:")?;
+        }
+        for (topics, retention) in self.retention() {
+            writeln!(f, "  - topics: [{}]", patterns(topics))?;
+            let (count, bytes, age) = retention.parts();
+            if let Some(count) = count {
+                writeln!(f, "    count: {count}")?;
+            }
+            if let Some(bytes) = bytes {
+                writeln!(f, "    bytes: {}", print_size(bytes))?;
+            }
+            if let Some(age) = age {
+                writeln!(f, "    age: {}", print_duration(age))?;
+            }
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ use super::secret::quote;
 use super::settings::Settings;
 use super::value::{Key, Node, Place, Value};
 use crate::dispatch::DeliveryMode;
+use crate::history::Retention;
 use crate::pattern::TopicPattern;
 use crate::tenant::Tenant;
 use crate::topic::Topic;
@@ -104,6 +105,7 @@ impl Reader<'_> {
                 "deadLetters" => {
                     self.config.dead_letters = self.per_topic(node, "deadLetters", "to", Self::topic);
                 }
+                "retention" => self.retention(node),
                 name => {
                     let Some(key) = spec(name) else { continue };
                     let Some(parsed) = self.single(key, node, name) else { continue };
@@ -228,6 +230,31 @@ impl Reader<'_> {
             }
         }
         rules
+    }
+
+    fn retention(&mut self, node: &Node) {
+        for (index, item) in self.list(node, "retention", "a list of rules").iter().enumerate() {
+            let path = format!("retention[{index}]");
+            let entries = self.map(item, "retention[].", &path);
+            if !matches!(item.value, Value::Map(_)) {
+                continue;
+            }
+            let patterns = self.topics(item, &path);
+            let mut value = Retention::new();
+            for (key, node) in entries.iter().filter(|(key, _)| key.name != "topics") {
+                let Some(key) = spec(&format!("retention[].{}", key.name)) else { continue };
+                match self.single(key, node, &format!("{path}.{}", &key.path["retention[].".len()..])) {
+                    Some(Parsed::Number(0)) => value = Retention::nothing(),
+                    Some(Parsed::Number(events)) if key.path == "retention[].count" => {
+                        value = value.count(events);
+                    }
+                    Some(Parsed::Number(bytes)) => value = value.bytes(bytes),
+                    Some(Parsed::Time(age)) => value = value.age(age),
+                    _ => {}
+                }
+            }
+            self.config.retention.push(PerTopic { patterns, value, at: item.at.clone() });
+        }
     }
 
     fn time(&mut self, node: &Node, path: &str) -> Option<Duration> {

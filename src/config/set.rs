@@ -10,6 +10,7 @@ use super::per_topic::PerTopic;
 use super::read::Parsed;
 use super::value::Place;
 use crate::dispatch::DeliveryMode;
+use crate::history::Retention;
 use crate::pattern::TopicPattern;
 use crate::topic::Topic;
 
@@ -172,6 +173,50 @@ impl Config {
         self
     }
 
+    /// Sets for how many days events are kept of topics that no rule is about.
+    #[must_use]
+    #[track_caller]
+    pub fn with_retention_days(mut self, days: u64) -> Self {
+        self.retention_days = Some(days);
+        self.put("retentionDays")
+    }
+
+    /// Adds a rule, behind those that there are: what is [kept](crate::BusBuilder::retain) of the events on these topics.
+    #[must_use]
+    #[track_caller]
+    pub fn with_retention(
+        mut self,
+        topics: impl IntoIterator<Item = TopicPattern>,
+        retention: Retention,
+    ) -> Self {
+        self.retention.push(PerTopic::new(topics, retention));
+        self
+    }
+
+    /// Sets how many events are kept altogether.
+    #[must_use]
+    #[track_caller]
+    pub fn with_max_history_events(mut self, events: u64) -> Self {
+        self.max_history.events = events;
+        self.put("maxHistoryEvents")
+    }
+
+    /// Sets how many bytes of events are kept altogether.
+    #[must_use]
+    #[track_caller]
+    pub fn with_max_history_bytes(mut self, bytes: u64) -> Self {
+        self.max_history.bytes = bytes;
+        self.put("maxHistoryBytes")
+    }
+
+    /// Sets of how many topics events are kept at a time.
+    #[must_use]
+    #[track_caller]
+    pub fn with_max_history_topics(mut self, topics: u64) -> Self {
+        self.max_history.topics = topics;
+        self.put("maxHistoryTopics")
+    }
+
     /// Sets how many tenants the bus serves at a time.
     #[must_use]
     #[track_caller]
@@ -193,6 +238,10 @@ impl Config {
             }
             ("workerCount", Parsed::Number(threads)) => self.worker_count = size(threads),
             ("rotateSubscriberOrder", Parsed::Flag(rotate)) => self.rotate_subscriber_order = rotate,
+            ("retentionDays", Parsed::Number(days)) => self.retention_days = Some(days),
+            ("maxHistoryEvents", Parsed::Number(events)) => self.max_history.events = events,
+            ("maxHistoryBytes", Parsed::Number(bytes)) => self.max_history.bytes = bytes,
+            ("maxHistoryTopics", Parsed::Number(topics)) => self.max_history.topics = topics,
             ("spin", Parsed::Time(time)) => self.spin = time,
             ("threadName", Parsed::Text(name)) => self.thread_name = name,
             ("inlineDepth", Parsed::Number(depth)) => self.inline_depth = size(depth),

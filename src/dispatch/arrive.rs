@@ -22,6 +22,7 @@ use super::spec::Group;
 use crate::envelope::{DecodeError, Encoded, Envelope};
 use crate::event::{Completion, Event, Extras, Head, PayloadKind, Settled, SubscriptionId, Tag};
 use crate::sync::OnceLock;
+use crate::sync::atomic::AtomicU64;
 use crate::sync::clock::Stamp;
 use crate::tenant::Tenant;
 use crate::topic::Topic;
@@ -234,6 +235,7 @@ impl Forms<'_> {
         let _ = id.set(envelope.id());
         let extras = Extras {
             id,
+            sequence: AtomicU64::new(0),
             tenant: envelope.tenant().cloned(),
             key: envelope.key().map(Into::into),
             metadata: envelope.metadata().clone(),

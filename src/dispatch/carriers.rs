@@ -21,6 +21,8 @@ pub(crate) struct Carriage {
     pub(crate) observed: bool,
     /// They are a tenant's, and say so.
     pub(crate) of_tenant: bool,
+    /// They are kept.
+    pub(crate) retained: bool,
     /// How long they are worth delivering if they do not say.
     pub(crate) ttl: Ttl,
 }

@@ -43,6 +43,7 @@ impl Slot {
         if first && let Some(table) = self.table.upgrade() {
             table.remove(self);
             table.leave(self);
+            table.leave_logs(self);
         }
         first
     }

@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use super::carriers::Carriage;
 use super::chunks::{Chunks, Summary};
+use super::history::Log;
 use super::slot::Slot;
 use super::spec::Group;
 use super::views::View;
@@ -96,7 +97,15 @@ pub(crate) struct SubscriberList {
     pub(super) targets: Box<[Target]>,
     /// The list as publish calls see it that go by another memory engine than the first, that somebody hears of, or of a
     /// tenant.
-    detour: Option<Box<Self>>,
+    detour: Option<Box<Detour>>,
+}
+
+/// The way of those publish calls.
+#[derive(Debug)]
+struct Detour {
+    list: SubscriberList,
+    /// Where the events are kept, if they are.
+    log: Option<Arc<Log>>,
 }
 
 /// What a list is made of.
@@ -109,6 +118,7 @@ struct Parts {
     used: bool,
     chunks: Chunks,
     targets: Box<[Target]>,
+    log: Option<Arc<Log>>,
 }
 
 impl SubscriberList {
@@ -116,12 +126,12 @@ impl SubscriberList {
     pub(super) fn of(
         generation: u64,
         topic: Topic,
-        carriage: Carriage,
+        (carriage, log): (Carriage, Option<Arc<Log>>),
         chunks: Chunks,
         targets: Box<[Target]>,
     ) -> Self {
         let name = SmallVec::from_slice(topic.as_str().as_bytes());
-        Self::made_of(Parts { carriage, name, generation, topic, used: true, chunks, targets })
+        Self::made_of(Parts { carriage, name, generation, topic, used: true, chunks, targets, log })
     }
 
     /// This list with other subscribers.
@@ -135,6 +145,7 @@ impl SubscriberList {
             used: self.used.load(Ordering::Relaxed),
             chunks,
             targets,
+            log: self.log().cloned(),
         })
     }
 
@@ -144,13 +155,15 @@ impl SubscriberList {
             return Self::with(flags, None, parts);
         }
         // The same with what a publish call asks for, unless the engine takes it out of the call.
-        let detour = (!parts.carriage.carried).then(|| Box::new(Self::with(flags, None, parts.clone())));
+        let detour = (!parts.carriage.carried).then(|| {
+            Box::new(Detour { list: Self::with(flags, None, parts.clone()), log: parts.log.clone() })
+        });
         Self::with(Flags::default(), detour, parts)
     }
 
-    fn with(flags: Flags, detour: Option<Box<Self>>, parts: Parts) -> Self {
+    fn with(flags: Flags, detour: Option<Box<Detour>>, parts: Parts) -> Self {
         let Flags { queues, inline, timed, groups, inline_groups } = flags;
-        let Parts { carriage, name, generation, topic, used, chunks, targets } = parts;
+        let Parts { carriage, name, generation, topic, used, chunks, targets, log: _ } = parts;
         Self {
             name,
             generation: AtomicU64::new(generation),
@@ -245,7 +258,7 @@ impl SubscriberList {
     pub(crate) fn plain_detour(&self) -> Option<&Self> {
         let Carriage { engine, carried, .. } = self.carriage;
         let plain = self.carriage == Carriage { engine, carried, ..Carriage::default() };
-        self.detour.as_deref().filter(|_| plain)
+        self.detour().filter(|_| plain)
     }
 
     /// Says whether somebody hears of each publish call.
@@ -261,7 +274,12 @@ impl SubscriberList {
 
     /// The list to go past if another memory engine than the first has the topic.
     pub(crate) fn detour(&self) -> Option<&Self> {
-        self.detour.as_deref()
+        self.detour.as_deref().map(|detour| &detour.list)
+    }
+
+    /// Where the events of the topic are kept, if they are.
+    pub(crate) fn log(&self) -> Option<&Arc<Log>> {
+        self.detour.as_deref()?.log.as_ref()
     }
 
     /// The number of the engine by which the events of the topic go.

@@ -11,6 +11,7 @@
 //! | `take.rs`, `aside.rs`, `close.rs` | the consumers' side: take and handle, set aside and try again; and the end |
 //! | `tally.rs`, `stripe.rs`, `times.rs`, `roster.rs` | counters and their consistent reading |
 //! | `receipt.rs`, `observer.rs` | what publishers and observers are told |
+//! | `history/` | what topics keep of their events, and subscriptions that replay it |
 //! | `passing.rs`, `views.rs` | the event on its way; how events of one type get to a chunk of subscribers |
 //! | `rounds.rs`, `homes.rs` | the inline handlers of a chunk, counted together; by which threads |
 //! | `frames.rs`, `scope.rs` | which inline handlers run where; which lanes this thread is in |
@@ -27,6 +28,7 @@ mod deadlock;
 mod duplicate;
 mod engine_tally;
 mod frames;
+mod history;
 mod homes;
 mod index;
 mod inlet;
@@ -66,6 +68,8 @@ pub use dead_letter::{DeadLetter, DeadLetterStats, DeathCause};
 pub(crate) use dead_letter::{DeadLetters, Mail};
 pub(crate) use engine_tally::{EngineTally, Figure};
 pub(crate) use frames::{MAX_DEPTH, Nested, Stage};
+pub(crate) use history::{Beginning, Follower, Keeper, Log, Origin, StartError, keep};
+pub use history::{Gap, HistoryStats};
 #[cfg(fuzzing)]
 pub(crate) use index::PatternIndex;
 pub(crate) use inlet::Queued;

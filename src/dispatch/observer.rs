@@ -10,7 +10,7 @@ use super::aside::CircuitState;
 use super::carriers::EngineState;
 use super::dead_letter::{DeadLetter, DeadLetters, DeathCause};
 use super::engine_tally::{EngineTally, Figure};
-use super::passing::{Passing, Whole};
+use super::passing::Whole;
 use super::receipt::Receipt;
 use super::slot::Slot;
 use crate::clock::TimeSource;
@@ -471,13 +471,11 @@ impl Hooks {
         }
     }
 
-    pub(super) fn mismatch(&self, slot: &Slot, event: &Passing<'_>, wanted: &str) {
+    pub(super) fn mismatch(&self, slot: &Slot, topic: &Topic, type_name: &str, wanted: &str) {
         self.warn(|| {
             format!(
-                "{} takes {wanted} and skips events of another type; the first is a {} on \"{}\"",
+                "{} takes {wanted} and skips events of another type; the first is a {type_name} on \"{topic}\"",
                 Named(slot),
-                event.payload_type_name(),
-                event.head().topic(),
             )
         });
     }

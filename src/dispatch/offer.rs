@@ -98,7 +98,7 @@ impl Slot {
 
     /// An event is in the queue: sees to it that somebody takes it out again.
     #[inline(always)]
-    fn accepted(&self, gate: &Gate, awake: bool) {
+    pub(super) fn accepted(&self, gate: &Gate, awake: bool) {
         if awake {
             // A lane is awake; but it may be in a handler, and another one free.
             if !self.exclusive {
@@ -122,6 +122,9 @@ impl Slot {
     fn displace(&self, inlet: &dyn Inlet, event: &Passing<'_>) -> Push {
         loop {
             if let Some(oldest) = inlet.discard() {
+                if let (Some(follower), Some(sequence)) = (self.follower.as_deref(), oldest.sequence()) {
+                    follower.displaced(oldest.topic(), sequence);
+                }
                 self.ended.drop(DropReason::Oldest);
                 self.hooks.dropped_on(oldest.head(), DropReason::Oldest);
                 if let Some(completion) = oldest.head().completion() {

@@ -318,6 +318,16 @@ impl Receipt {
         self.more.as_mut().map(|more| std::mem::take(&mut more.aside)).unwrap_or_default()
     }
 
+    /// The same, with those that are still to be waited for.
+    pub(crate) fn with(mut self, mut other: Self) -> Self {
+        let mut aside = other.take_aside();
+        self.add(other);
+        if !aside.is_empty() {
+            self.more.get_or_insert_default().aside.append(&mut aside);
+        }
+        self
+    }
+
     /// Adds what another event of the same batch came to.
     pub(crate) fn add(&mut self, mut other: Self) {
         if COUNTS

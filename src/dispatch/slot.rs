@@ -14,6 +14,7 @@ use event_listener::Event as Listeners;
 use super::aside::Aside;
 use super::carriers::MAX_ENGINES;
 use super::frames::{self, Stage};
+use super::history::Follower;
 use super::inlet::Inlet;
 use super::observer::Hooks;
 use super::offer::Inline;
@@ -104,6 +105,8 @@ pub(crate) struct Slot {
     pub(super) warned: AtomicU8,
     /// Only one thread at a time ends handlers of this subscription.
     pub(super) exclusive: bool,
+    /// It replays: `follower` is there.
+    pub(crate) follows: bool,
 
     // The publishers' line, which none of them writes to.
     /// Whether it is open. The gate of the queue, if there is one, is the one that decides.
@@ -129,6 +132,8 @@ pub(crate) struct Slot {
     pub(super) ended: Ended,
 
     // The rest.
+    /// What it has to read, if it replays.
+    pub(crate) follower: Option<Box<Follower>>,
     pub(super) refused: Refused,
 
     /// How long its handlers took, if that is counted.
@@ -156,6 +161,8 @@ pub(crate) struct Slot {
 
 /// What a new slot is made of beside its [`Spec`].
 pub(crate) struct SlotParts {
+    /// If it replays.
+    pub(crate) follower: Option<Box<Follower>>,
     pub(crate) hooks: Arc<Hooks>,
     pub(crate) roster: Arc<Roster>,
     pub(crate) table: std::sync::Weak<TopicTable>,
@@ -168,7 +175,7 @@ impl Slot {
         parts: SlotParts,
         sink: impl FnOnce(&std::sync::Weak<Self>, &Spec) -> (Sink, Option<Box<dyn Consumer>>),
     ) -> Arc<Self> {
-        let SlotParts { hooks, roster, table } = parts;
+        let SlotParts { follower, hooks, roster, table } = parts;
         let id = roster.next_id();
         let slot = Arc::new_cyclic(|weak| {
             let (sink, consumer) = sink(weak, &spec);
@@ -182,6 +189,8 @@ impl Slot {
                 displaces: spec.mode == DeliveryMode::DropOldest,
                 ended: Ended::default(),
                 exclusive: spec.concurrency == 1,
+                follows: follower.is_some(),
+                follower,
                 refused: Refused::default(),
                 stripes: Stripes::default(),
                 budget: AtomicU64::new(spec.budget),
@@ -335,13 +344,19 @@ impl Slot {
         if self.exclusive {
             return;
         }
-        let queued = self.inlet().map_or(0, Inlet::len) > 0;
+        let queued = self.inlet().map_or(0, Inlet::len) > 0 || self.is_behind();
         if match self.aside() {
             None => queued,
             Some(aside) => aside.may_start(queued),
         } {
             self.wake_consumer();
         }
+    }
+
+    /// Says whether there is something that it has to read itself.
+    #[inline]
+    fn is_behind(&self) -> bool {
+        self.follower.as_deref().is_some_and(Follower::is_behind)
     }
 
     /// Says whether an event would have to wait for room now.
@@ -381,12 +396,18 @@ impl Slot {
     /// Counts an event of another type, and warns at the first one.
     #[cold]
     pub(super) fn skip(&self, event: &Passing<'_>) {
+        self.skip_named(event.head().topic(), event.payload_type_name());
+    }
+
+    /// The same, by the name of the type.
+    #[cold]
+    pub(super) fn skip_named(&self, topic: &Topic, type_name: &'static str) {
         self.stripes.mine().count_skipped();
         // Relaxed: at worst two threads warn.
         if let Some(wanted) = self.spec.wants
             && self.warned.swap(1, Ordering::Relaxed) == 0
         {
-            self.hooks.mismatch(self, event, wanted.name());
+            self.hooks.mismatch(self, topic, type_name, wanted.name());
         }
     }
 

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use super::passing::{Passing, Source};
 use super::window::{IdempotencyWindow, Window};
 use crate::envelope::{DecodeError, Encoded};
-use crate::event::{Event, Head, Raw};
+use crate::event::{AnyEvent, Event, Head, Raw};
 use crate::pattern::TopicPattern;
 use crate::sync::Mutex;
 use crate::sync::atomic::AtomicU32;
@@ -123,6 +123,9 @@ fn raw(payload: &Encoded, head: Head) -> Result<Box<dyn Source>, DecodeError> {
 pub(crate) trait Filter: Send + Sync {
     /// Whether it admits the event; nothing if that is of another type.
     fn admits(&self, event: &Passing<'_>) -> Option<bool>;
+
+    /// The same of an event that was kept.
+    fn admits_kept(&self, event: &AnyEvent) -> Option<bool>;
 }
 
 /// Members of one group share the events: each event goes to one of them.

@@ -23,6 +23,7 @@ use smallvec::SmallVec;
 use super::buckets::{Bucket, Buckets, Place};
 use super::carriers::{Carriage, Carriers};
 use super::chunks::Chunks;
+use super::history::{Keeper, Log, Logs};
 use super::index::PatternIndex;
 use super::list::SubscriberList;
 use super::slot::Slot;
@@ -95,6 +96,8 @@ pub(crate) struct TopicTable {
     observed: bool,
     /// How long events are worth delivering, if not for ever.
     ttls: Option<Arc<Ttls>>,
+    /// What is kept of the events, if something is.
+    logs: Option<Logs>,
     /// Whose topics they are, if they are a tenant's.
     tenant: Option<Tenant>,
 }
@@ -161,6 +164,7 @@ struct Garbage {
     buckets: SmallVec<[Arc<Bucket>; 4]>,
     slots: SmallVec<[Arc<Slot>; 1]>,
     trees: SmallVec<[Chunks; 2]>,
+    logs: Vec<Arc<Log>>,
 }
 
 impl TopicTable {
@@ -177,6 +181,7 @@ impl TopicTable {
             observed: feed.is_some(),
             feed,
             ttls: None,
+            logs: None,
             tenant: None,
         }
     }
@@ -184,6 +189,23 @@ impl TopicTable {
     /// The same of a bus whose events expire.
     pub(super) fn with_ttls(self, ttls: Option<Arc<Ttls>>) -> Self {
         Self { ttls, ..self }
+    }
+
+    /// The same of a bus that keeps events.
+    pub(super) fn keeping(self, keeper: Option<Arc<Keeper>>) -> Self {
+        Self { logs: keeper.map(Logs::new), ..self }
+    }
+
+    /// What is kept of the events, if something is.
+    pub(crate) fn logs(&self) -> Option<&Logs> {
+        self.logs.as_ref()
+    }
+
+    /// A subscription has ended: it follows nothing any more.
+    pub(super) fn leave_logs(&self, slot: &Slot) {
+        if let Some(logs) = &self.logs {
+            logs.leave(slot);
+        }
     }
 
     /// The same of a bus of which somebody hears of each publish call, or nobody.
@@ -208,14 +230,18 @@ impl TopicTable {
         writer.entries == writer.loose && writer.patterns.is_empty()
     }
 
-    /// By which engine the events of a topic go now. Under the writer lock.
-    fn carriage(&self, topic: &str) -> Carriage {
+    /// By which engine the events of a topic go now, and where they are kept. Under the writer lock.
+    fn carriage(&self, topic: &str, garbage: &mut Garbage) -> (Carriage, Option<Arc<Log>>) {
         let carriage = self
             .carriers
             .as_ref()
             .map_or_else(Carriage::default, |carriers| carriers.route(self.tenant(), topic));
         let ttl = self.ttls.as_ref().map_or(Ttl::NONE, |ttls| ttls.of(topic));
-        Carriage { observed: self.observed, of_tenant: self.tenant.is_some(), ttl, ..carriage }
+        // What an engine carries, it may keep itself.
+        let logs = self.logs.as_ref().filter(|_| !carriage.carried);
+        let log = logs.and_then(|logs| logs.of(topic, &mut garbage.logs));
+        let (of_tenant, retained) = (self.tenant.is_some(), log.is_some());
+        (Carriage { observed: self.observed, of_tenant, retained, ttl, ..carriage }, log)
     }
 
     /// Tells of a topic, or a pattern: the first subscription to it has come, or the last one has gone. Under the writer lock,

@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::carriers::Carriers;
+use super::history::Keeper;
 use super::roster::Roster;
 use super::table::TopicTable;
 use super::ttl::Ttls;
@@ -33,6 +34,8 @@ pub(crate) struct MakeTable {
     pub(crate) feed: Option<Arc<Feed>>,
     /// How long events are worth delivering, if not for ever.
     pub(crate) ttls: Option<Arc<Ttls>>,
+    /// What is kept of the events, if something is.
+    pub(crate) keeper: Option<Arc<Keeper>>,
     /// Somebody hears of each publish call.
     pub(crate) observed: bool,
 }
@@ -40,7 +43,8 @@ pub(crate) struct MakeTable {
 impl MakeTable {
     fn table(&self, tenant: Option<Tenant>) -> Arc<TopicTable> {
         let table = TopicTable::new(self.cap, self.carriers.clone(), self.feed.clone());
-        Arc::new(table.observed(self.observed).with_ttls(self.ttls.clone()).of_tenant(tenant))
+        let table = table.observed(self.observed).with_ttls(self.ttls.clone());
+        Arc::new(table.keeping(self.keeper.clone()).of_tenant(tenant))
     }
 }
 
@@ -117,6 +121,11 @@ impl Tables {
     /// The routing rules have changed. A table that is made meanwhile goes by the new ones.
     pub(crate) fn reroute(&self) {
         self.all().iter().for_each(|table| table.reroute());
+    }
+
+    /// What the bus keeps, if something.
+    pub(crate) fn keeper(&self) -> Option<&Arc<Keeper>> {
+        self.make.keeper.as_ref()
     }
 
     /// Entries in all tables, and how often one was refused for want of room.

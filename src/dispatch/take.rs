@@ -6,6 +6,7 @@ use std::sync::Arc;
 use event_listener::IntoNotification;
 
 use super::dead_letter::DeathCause;
+use super::history::Follower;
 use super::inlet::{Inlet, Queued};
 use super::observer::{Ending, Timing};
 use super::passing::Whole;
@@ -36,10 +37,20 @@ impl Slot {
     pub(crate) fn take<E: Queued>(&self, queue: &Ring<E>) -> Next<E> {
         let next = self.next(queue.pop());
         match &next {
+            Next::Empty if self.follows => self
+                .take_judged(self.read_on(|| self.next(queue.pop())), || self.next_or_read(|| queue.pop())),
             Next::Event(event) if self.selective || event.head().ttl().is_some() => {
-                self.take_judged(next, || self.next(queue.pop()))
+                self.take_judged(next, || self.next_or_read(|| queue.pop()))
             }
             _ => next,
+        }
+    }
+
+    /// What follows the look at the queue, and at what a follower has still to read.
+    fn next_or_read<E: Queued>(&self, pop: impl Fn() -> Popped<E>) -> Next<E> {
+        match self.next(pop()) {
+            Next::Empty if self.follows => self.read_on(|| self.next(pop())),
+            next => next,
         }
     }
 
@@ -69,7 +80,7 @@ impl Slot {
     /// As [`take`](Self::take), for models, which have no typed end of the queue.
     #[cfg(all(test, loom))]
     pub(crate) fn take_any(&self) -> Next<crate::event::AnyEvent> {
-        let take = || self.next(self.inlet().map_or(Popped::Empty(false), Inlet::pop_any));
+        let take = || self.next_or_read(|| self.inlet().map_or(Popped::Empty(false), Inlet::pop_any));
         self.take_judged(take(), take)
     }
 
@@ -287,7 +298,7 @@ impl Slot {
         if closed {
             self.announce_quiet();
         }
-        true
+        closed || !self.follower.as_deref().is_some_and(Follower::is_to_read)
     }
 
     /// Says whether the next event can be taken now; if one is queued and cannot, its publisher stands between

@@ -44,7 +44,8 @@ impl<T: Send + Sync + 'static> Way<T> {
     fn to(slot: &Slot) -> Self {
         // With several lanes, that one of them is awake does not say that another need not be woken.
         let several_lanes = !slot.is_inline() && !slot.exclusive;
-        if slot.filters || several_lanes || slot.is_inline() && (slot.selective || slot.watched) {
+        let asks = slot.selective || slot.watched;
+        if slot.filters || slot.follows || several_lanes || slot.is_inline() && asks {
             return Self::Judged;
         }
         match &slot.sink {

@@ -15,6 +15,7 @@ use event_listener::EventListener;
 
 use super::deadlock::Place;
 use super::engine_tally::Figure;
+use super::history::Log;
 use super::receipt::{Count, Receipt};
 use super::slot::Slot;
 use super::spec::{DeliveryMode, SubscriptionKind};
@@ -34,6 +35,8 @@ const LINGER: usize = if cfg!(loom) { 0 } else { 32 };
 /// Dropping it takes the event back: it was never offered, and nothing remembers it (L7).
 pub(crate) struct Waiting {
     slot: Arc<Slot>,
+    /// Not for room, but until the follower has read past this event, which is in its log.
+    reader: Option<(Arc<Log>, u64)>,
     /// `None` once it came to an end.
     event: Option<AnyEvent>,
     /// When the call began, if that was noted.
@@ -44,7 +47,35 @@ pub(crate) struct Waiting {
 
 impl Waiting {
     pub(super) fn new(slot: Arc<Slot>, event: AnyEvent, began: Option<Instant>) -> Self {
-        Self { slot, event: Some(event), began, deadline: Deadline::NEVER, listener: None }
+        Self { slot, reader: None, event: Some(event), began, deadline: Deadline::NEVER, listener: None }
+    }
+
+    /// A wait until a follower has read past an event of a log. Nothing is lost when it is given up.
+    pub(super) fn for_reader(slot: Arc<Slot>, log: Arc<Log>, sequence: u64, began: Option<Instant>) -> Self {
+        let reader = Some((log, sequence));
+        Self { slot, reader, event: None, began, deadline: Deadline::NEVER, listener: None }
+    }
+
+    fn poll_reader(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let (Some((log, sequence)), Some(follower)) = (&self.reader, self.slot.follower.as_deref()) else {
+            return Poll::Ready(());
+        };
+        loop {
+            if self.slot.is_closed() || log.is_past(&self.slot, *sequence) {
+                break;
+            }
+            match &mut self.listener {
+                // Check, listen, check, wait.
+                None => self.listener = Some(follower.listen()),
+                Some(listener) => match Pin::new(listener).poll(cx) {
+                    Poll::Ready(()) => self.listener = None,
+                    Poll::Pending if self.deadline.has_passed() => break,
+                    Poll::Pending => return Poll::Pending,
+                },
+            }
+        }
+        self.listener = None;
+        Poll::Ready(())
     }
 
     /// Fixes the deadline: the slot's own, and that of the publish call.
@@ -59,6 +90,9 @@ impl Waiting {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, receipt: &mut Receipt) -> Poll<()> {
+        if self.reader.is_some() {
+            return self.poll_reader(cx);
+        }
         while let Some(event) = self.event.take() {
             let engine = event.head().engine();
             match self.slot.offer_kept(event) {
@@ -112,6 +146,7 @@ impl Waiting {
     fn stop_listening(&mut self) {
         // Dropping a listener that was notified and not polled passes the notification on.
         if self.listener.take().is_some()
+            && self.reader.is_none()
             && let Some(inlet) = self.slot.inlet()
         {
             inlet.taken().stop_waiting();

@@ -218,6 +218,7 @@ impl Capabilities {
             Start::Now => true,
             Start::Beginning => !matches!(self.starts, StartKinds::Now),
             Start::LastN(_) => matches!(self.starts, StartKinds::Any),
+            Start::Sequence(_) | Start::Time(_) | Start::LastPerTopic | Start::LastPerKey => false,
         }
     }
 }

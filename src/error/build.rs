@@ -119,6 +119,12 @@ pub enum BuildError {
     /// The topic of a rule for dead letters is malformed.
     #[error("invalid topic for dead letters: {0}")]
     InvalidDeadLetterTopic(#[source] TopicError),
+    /// A rule for what is kept of events, or a limit of that, is out of its range.
+    #[error("a retention of {what}")]
+    InvalidRetention {
+        /// What is wrong.
+        what: &'static str,
+    },
     /// A tenant's name in a rule is malformed.
     #[error("invalid tenant in a rule: {0}")]
     InvalidTenant(#[source] TenantError),

@@ -101,9 +101,25 @@ pub enum SubscribeError {
     /// The handler would need the worker pool, and the bus was built with no worker.
     #[error("the bus has no worker to run a pooled handler")]
     NoWorkers,
-    /// The engine keeps no history, so it can only start from now.
-    #[error("the memory engine keeps no history: a subscription can only start from now")]
+    /// Nothing is [kept](crate::BusBuilder::retain) of the topics, so it can only start from now.
+    #[error("no history is kept of these topics: a subscription can only start from now")]
     NoHistory,
+    /// It cannot start there.
+    #[error("a subscription cannot start at {start:?}: {what}")]
+    InvalidStart {
+        /// What was asked for.
+        start: crate::subscribe::Start,
+        /// Why not.
+        what: &'static str,
+    },
+    /// Its topic has not come so far.
+    #[error("a subscription cannot start at event {sequence}: the next one will be number {next}")]
+    BeyondEnd {
+        /// What was asked for.
+        sequence: u64,
+        /// The number of the next event.
+        next: u64,
+    },
     /// An engine that the subscription has to join cannot do what it asks for, or did not let it in.
     #[error("engine \"{engine}\": {error}")]
     Engine {

@@ -72,6 +72,13 @@ impl Completion {
         debug_assert_ne!(before & OPEN_MASK, 0, "opened after the completion");
     }
 
+    /// Opens an obligation for a subscription that replays the event, maybe after the callback was called: then it is of no
+    /// account.
+    pub(crate) fn reopen(&self) {
+        // Relaxed: as above; the callback is taken once, under a lock.
+        self.counts.fetch_add(OPEN | GIVEN, Ordering::Relaxed);
+    }
+
     /// Closes the obligation of a subscription; the last one runs the callback.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Completion, EventId, Metadata};
 use crate::sync::OnceLock;
+use crate::sync::atomic::AtomicU64;
 use crate::tenant::Tenant;
 
 /// The rare parts of an event, in an allocation of their own.
@@ -12,6 +13,8 @@ use crate::tenant::Tenant;
 pub(crate) struct Extras {
     /// Set by the publisher, or made when somebody asks.
     pub(crate) id: OnceLock<EventId>,
+    /// Its number among the events of its topic, if that keeps a history. Written before anybody is given the event. 0: none.
+    pub(crate) sequence: AtomicU64,
     /// Whose event it is, if it is a tenant's.
     pub(crate) tenant: Option<Tenant>,
     /// Events of one key are handled in order.

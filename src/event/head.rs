@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use once_cell::race::OnceBox;
 
 use super::{Completion, EventId, Extras, Metadata, PayloadKind, Tag};
+use crate::sync::atomic::Ordering;
 use crate::sync::clock::{self, Stamp};
 use crate::tenant::Tenant;
 use crate::topic::Topic;
@@ -88,6 +89,19 @@ impl Head {
 
     pub(crate) fn key(&self) -> Option<&str> {
         self.extras.get()?.key.as_deref()
+    }
+
+    /// Its number among the events of its topic, if that keeps a history.
+    #[inline]
+    pub(crate) fn sequence(&self) -> Option<u64> {
+        // Relaxed: whoever is given the event after it was kept sees the number, for it came with the event.
+        Some(self.extras.get()?.sequence.load(Ordering::Relaxed)).filter(|sequence| *sequence != 0)
+    }
+
+    /// Sets the number. Called once, by the publisher.
+    pub(crate) fn set_sequence(&self, sequence: u64) {
+        // Relaxed: as above.
+        self.extras.get_or_init(Box::default).sequence.store(sequence, Ordering::Relaxed);
     }
 
     pub(crate) fn tenant(&self) -> Option<&Tenant> {
@@ -179,6 +193,13 @@ macro_rules! accessors {
             self.head().key()
         }
 
+        /// Returns the event's number among those of its topic, 1, 2, 3 and so on, if the topic [keeps a
+        /// history](crate::BusBuilder::retain) in this process.
+        #[must_use]
+        pub fn sequence(&self) -> Option<u64> {
+            self.head().sequence()
+        }
+
         /// Returns whose event it is, if it is a [tenant's](crate::EventBus::tenant).
         #[must_use]
         pub fn tenant(&self) -> Option<&crate::Tenant> {
@@ -213,6 +234,7 @@ mod tests {
 
     use super::*;
     use crate::event::Completion;
+    use crate::sync::atomic::AtomicU64;
     use crate::sync::thread;
 
     const STAMP: Stamp = Stamp { wall_ns: 1_780_000_000_123_000_000, tick_ms: 77 };
@@ -248,6 +270,7 @@ mod tests {
         metadata.set("source", "shop").expect("within the limits");
         let head = head(Some(Extras {
             id: EventId::from_u128(5).into(),
+            sequence: AtomicU64::new(0),
             tenant: Tenant::new("acme").ok(),
             key: Some("k".into()),
             metadata,

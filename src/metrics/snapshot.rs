@@ -9,7 +9,9 @@ use std::time::Duration;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use crate::bus::{BusStats, EngineStats, SubscriptionStats, TenantStats, TransportStats};
-use crate::dispatch::{CircuitState, DeadLetterStats, DeliveryMode, Dropped, HandlingTimes, Ledger};
+use crate::dispatch::{
+    CircuitState, DeadLetterStats, DeliveryMode, Dropped, HandlingTimes, HistoryStats, Ledger,
+};
 use crate::pattern::TopicPattern;
 use crate::tenant::Tenant;
 
@@ -37,6 +39,7 @@ serialize!(BusStats {
     engines,
     tenants,
     dead_letters,
+    history,
     topics_known,
     topics_refused,
     lifecycle_dropped,
@@ -79,6 +82,8 @@ serialize!(Ledger {
 serialize!(TenantStats { tenant by |tenant: &Tenant| tenant.to_string(), subscriptions, total });
 
 serialize!(DeadLetterStats { sent, lost, died });
+
+serialize!(HistoryStats { events, bytes, topics, trimmed, evicted, evicted_topics });
 
 serialize!(Dropped { full, oldest, timeout, cancelled, shutdown, deadlock });
 
@@ -244,6 +249,9 @@ mod tests {
             ],
             "tenants": [],
             "dead_letters": {"sent": 0, "lost": 0, "died": 0},
+            "history": {
+                "events": 0, "bytes": 0, "topics": 0, "trimmed": 0, "evicted": 0, "evicted_topics": 0,
+            },
             "topics_known": null,
             "topics_refused": 0,
             "lifecycle_dropped": 0,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use super::delivered::Delivered;
 use super::hub::Realm;
@@ -20,8 +21,17 @@ pub enum Start {
     Now,
     /// With the oldest event that is kept.
     Beginning,
-    /// With the last so many events that are kept.
+    /// With the last so many events that are kept, of all topics together.
     LastN(usize),
+    /// With the event of that [number](crate::AnyEvent::sequence), and later ones. For one topic only. If it is kept no more,
+    /// with a [gap](crate::Gap).
+    Sequence(u64),
+    /// With the first event of each topic that was published at or after that time, by the wall clock.
+    Time(SystemTime),
+    /// With the last event of each topic.
+    LastPerTopic,
+    /// With the last event of each key, of each topic. Those without a key count as one.
+    LastPerKey,
 }
 
 /// A predicate over events.
@@ -61,6 +71,8 @@ pub struct Subscribe<E: Delivered> {
     pub(super) start: Start,
     /// Engines are not waited for.
     pub(super) joins_later: bool,
+    /// Somebody wants to know of gaps.
+    pub(super) tells_gaps: bool,
     pub(super) budget: u64,
     pub(super) policy: Policy<E>,
     pub(super) window: Option<IdempotencyWindow>,
@@ -86,6 +98,7 @@ impl<E: Delivered> Subscribe<E> {
             group: None,
             start: Start::Now,
             joins_later: false,
+            tells_gaps: false,
             budget: u64::MAX,
             policy: Policy::default(),
             window: None,
@@ -195,7 +208,25 @@ impl<E: Delivered> Subscribe<E> {
         self
     }
 
-    /// Sets where to begin. The memory engine keeps no history: anything but [`Start::Now`] is refused.
+    /// Sets where to begin: with events that were published before, and are still [kept](crate::BusBuilder::retain).
+    ///
+    /// They come first, and then those that are published from here on: none is missing, none comes twice, and those of one
+    /// topic come in the order of their [numbers](crate::AnyEvent::sequence). What is kept of several topics comes in the order
+    /// of publication; what is published meanwhile may come before what is kept of another topic. Of topics that come to be later
+    /// all events come.
+    ///
+    /// The subscription reads what is kept at its own pace; its queue does not overflow by that, and publishers do not wait for
+    /// it. Its [delivery mode](Self::delivery) is for what is published when it has come to the end. In the modes
+    /// [`Block`](DeliveryMode::Block) and [`Timeout`](DeliveryMode::Timeout) it drops nothing even then: the publisher waits until
+    /// it has read on, at most for the timeout, and the event is read later if that is over. What it cannot get any more
+    /// is told as a [`Gap`](crate::Gap). The filter is asked when an event comes into the queue, in the thread of the publisher
+    /// or of the consumer. [`Receiver::len`](super::Receiver::len) and the [account](crate::Ledger) count an event from when
+    /// it is in the queue, and a [completion](crate::EventBuilder::on_complete) does not wait for one that is yet to be read.
+    ///
+    /// At the end of the subscription, and of the bus, what is not yet in the queue is not handled.
+    ///
+    /// Not for handlers in the publishers' threads and for members of a group. Topics of an engine that is not a memory engine
+    /// are replayed by that engine, if it can.
     pub fn from(mut self, start: Start) -> Self {
         self.start = start;
         self

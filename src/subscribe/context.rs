@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use event_listener::EventListener;
 
-use crate::dispatch::Slot;
+use crate::dispatch::{Gap, Slot};
 use crate::event::{Head, SubscriptionId};
 use crate::sync::clock;
 
@@ -31,11 +31,17 @@ pub struct Delivery {
     attempt: u32,
     published: SystemTime,
     started: SystemTime,
+    /// Boxed: few have one.
+    gap: Option<Box<Gap>>,
 }
 
 impl Delivery {
     pub(crate) fn new(slot: &Arc<Slot>, event: &Head, attempt: u32) -> Self {
-        Self { slot: Arc::clone(slot), attempt, published: event.time(), started: clock::wall() }
+        let gap = slot
+            .follower
+            .as_deref()
+            .and_then(|follower| follower.gap_before(event.topic(), event.sequence()?).map(Box::new));
+        Self { slot: Arc::clone(slot), attempt, published: event.time(), started: clock::wall(), gap }
     }
 
     /// The subscription whose handler this is.
@@ -67,6 +73,13 @@ impl Delivery {
     #[must_use]
     pub fn started(&self) -> SystemTime {
         self.started
+    }
+
+    /// What is missing directly before this event, of a subscription that [replays](crate::Subscribe::from). It is told once:
+    /// at the first attempt, if the event is [tried again](crate::Subscribe::retry).
+    #[must_use]
+    pub fn gap(&self) -> Option<&Gap> {
+        self.gap.as_deref()
     }
 
     /// Says whether the subscription was cancelled, or the bus's time to shut down is over: the

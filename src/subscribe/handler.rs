@@ -15,6 +15,7 @@ use crate::dispatch::{
     Attempt, Attendance, Filter, Handle, Inline, InlineHandler, Next, Passing, Slot, Stage, Timing,
 };
 use crate::error::HandlerError;
+use crate::event::AnyEvent;
 use crate::guard::{drop_guarded, guarded};
 use crate::queue::Ring;
 use crate::worker::{Body, LaneWaker, Step};
@@ -110,6 +111,10 @@ impl<E, F> Predicate<E, F> {
 impl<E: Delivered, F: Fn(&E) -> bool + Send + Sync> Filter for Predicate<E, F> {
     fn admits(&self, passing: &Passing<'_>) -> Option<bool> {
         E::look(&PassingEvent(passing)).map(|event| (self.admits)(event))
+    }
+
+    fn admits_kept(&self, event: &AnyEvent) -> Option<bool> {
+        E::take(event.clone()).map(|event| (self.admits)(&event))
     }
 }
 

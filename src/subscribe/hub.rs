@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use crate::clock::TimeSource;
 use crate::dispatch::{
-    Carriers, DeliveryMode, Hooks, MakeTable, Roster, SlotParts, Tables, TopicTable, Ttls,
+    Carriers, DeliveryMode, Follower, Hooks, Keeper, MakeTable, Roster, SlotParts, Tables, TopicTable, Ttls,
 };
 use crate::engine::Engines;
 use crate::error::SubscribeError;
+use crate::history::{Limits, Rules};
 use crate::sync::Mutex;
 use crate::sync::alarm::Alarm;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
@@ -43,6 +44,9 @@ pub(crate) struct Options {
     pub(crate) times: bool,
     /// How long events are worth delivering,
     pub(crate) ttls: Ttls,
+    /// what is kept of them,
+    pub(crate) retention: Rules,
+    pub(crate) history_limits: Limits,
     /// and when they are made: what the hooks have, at hand.
     pub(crate) time: TimeSource,
     pub(crate) quarantine_after: Option<NonZeroU32>,
@@ -83,7 +87,8 @@ impl Hub {
         let roster = Arc::new(Roster::default());
         let (feed, observed) = (hooks.feed.clone(), hooks.hears_publishes());
         let ttls = options.ttls.shared();
-        let make = MakeTable { ttls, cap: options.topic_cache, carriers, feed, observed };
+        let keeper = Keeper::new(options.retention.clone(), options.history_limits, hooks.time.clone());
+        let make = MakeTable { ttls, keeper, cap: options.topic_cache, carriers, feed, observed };
         Self {
             tables: Arc::new(Tables::new(make, options.max_tenants, Arc::clone(&roster))),
             roster,
@@ -207,8 +212,10 @@ impl Realm {
         Arc::new(Self { table, hub: Arc::clone(&self.hub) })
     }
 
-    pub(crate) fn slot_parts(&self) -> SlotParts {
+    /// What a slot is made of; with a follower, if it replays.
+    pub(crate) fn slot_parts(&self, follower: Option<Follower>) -> SlotParts {
         SlotParts {
+            follower: follower.map(Box::new),
             hooks: Arc::clone(&self.hub.hooks),
             roster: Arc::clone(&self.hub.roster),
             table: Arc::downgrade(&self.table),

@@ -21,10 +21,10 @@ use crate::sync::park::{Timed, Wait, block_on};
 /// Says whether all engines that a subscription reaches can do what it asks for.
 pub(super) fn check(hub: &Hub, slot: &Slot, start: Start) -> Result<(), SubscribeError> {
     let Some(engines) = &hub.engines else {
-        return if start == Start::Now { Ok(()) } else { Err(SubscribeError::NoHistory) };
+        return if start == Start::Now || slot.follows { Ok(()) } else { Err(SubscribeError::NoHistory) };
     };
     let reach = engines.reach(slot);
-    if reach.memory && start != Start::Now {
+    if reach.memory && start != Start::Now && !slot.follows {
         return Err(SubscribeError::NoHistory);
     }
     for transport in reach.transports {

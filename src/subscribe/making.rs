@@ -4,13 +4,14 @@ use std::future::Future;
 use std::sync::Arc;
 
 use super::attempt_limit::AttemptLimit;
-use super::builder::Subscribe;
+use super::builder::{Start, Subscribe};
 use super::context::Delivery;
 use super::delivered::Delivered;
 use super::handler::{AsyncBody, Feed, HandlerResult, InlineBody, Predicate, SyncBody};
 use super::hub::{MAX_CONCURRENCY, Realm};
 use super::joining;
 use super::receiver::{Doorbell, Receiver};
+use super::replaying;
 use super::subscription::Subscription;
 use crate::dispatch::{
     Aside, Consumer, DeliveryMode, Filter, Group, IdempotencyWindow, Sink, Slot, Spec, SubscriptionKind,
@@ -82,11 +83,12 @@ impl<E: Delivered> Subscribe<E> {
     /// # Errors
     ///
     /// As there.
-    pub fn handle_with<F, R>(self, handler: F) -> Result<Subscription, SubscribeError>
+    pub fn handle_with<F, R>(mut self, handler: F) -> Result<Subscription, SubscribeError>
     where
         F: Fn(&E, &Delivery) -> R + Send + Sync + 'static,
         R: HandlerResult,
     {
+        self.tells_gaps = true;
         self.pooled(move |slot, event, attempt| {
             handler(event, &Delivery::new(slot, event.parts().0, attempt)).into_result()
         })
@@ -123,12 +125,13 @@ impl<E: Delivered> Subscribe<E> {
     /// # Errors
     ///
     /// As there.
-    pub fn handle_async_with<F, Fut>(self, handler: F) -> Result<Subscription, SubscribeError>
+    pub fn handle_async_with<F, Fut>(mut self, handler: F) -> Result<Subscription, SubscribeError>
     where
         F: Fn(E, Delivery) -> Fut + Send + Sync + 'static,
         Fut: Future + Send + 'static,
         Fut::Output: HandlerResult,
     {
+        self.tells_gaps = true;
         self.pooled_async(move |slot, event, attempt| {
             let delivery = Delivery::new(slot, event.parts().0, attempt);
             handler(event, delivery)
@@ -158,7 +161,8 @@ impl<E: Delivered> Subscribe<E> {
     /// # Errors
     ///
     /// As [`handle_inline`](Self::handle_inline).
-    pub fn receiver(self) -> Result<Receiver<E>, SubscribeError> {
+    pub fn receiver(mut self) -> Result<Receiver<E>, SubscribeError> {
+        self.tells_gaps = true;
         let (doorbell, queue) = (Doorbell::default(), self.queue());
         let (bell, inlet) = (doorbell.clone(), Arc::clone(&queue));
         let sink = |_: &_, _: &_, _| (Sink::Queue(inlet), Some(Box::new(bell) as Box<dyn Consumer>));
@@ -198,6 +202,11 @@ impl<E: Delivered> Subscribe<E> {
         }
         if self.group.as_ref().is_some_and(String::is_empty) {
             return Err(SubscribeError::EmptyGroupName);
+        }
+        if let Ok(patterns) = &self.patterns
+            && self.start != Start::Now
+        {
+            replaying::check(self.start, patterns, self.realm.hub.hooks.time.wall())?;
         }
         if self.realm.hub.is_closed() {
             return Err(SubscribeError::ShutDown);
@@ -295,6 +304,7 @@ impl<E: Delivered> Subscribe<E> {
             group,
             start,
             joins_later,
+            tells_gaps,
             budget,
             policy: _,
             window,
@@ -306,6 +316,8 @@ impl<E: Delivered> Subscribe<E> {
         let group = group.map(|name| table.group(&name));
         let window = window.map(|window| make_window(window, group.as_deref())).transpose()?;
         let filter = filter.map(|admits| Box::new(Predicate::<E, _>::new(admits)) as Box<dyn Filter>);
+        let of_kind = (kind, group.is_some());
+        let follower = replaying::follower(&realm, (start, &patterns), of_kind, (capacity, tells_gaps))?;
         let spec = Spec {
             patterns,
             kind,
@@ -322,7 +334,7 @@ impl<E: Delivered> Subscribe<E> {
             site,
         };
         let number = hub.next_home();
-        let slot = Slot::new(spec, realm.slot_parts(), |weak, spec| sink(weak, spec, number));
+        let slot = Slot::new(spec, realm.slot_parts(follower), |weak, spec| sink(weak, spec, number));
         let refuse = |slot: &Slot, error| {
             slot.cancel(DropReason::Shutdown);
             Err(error)
@@ -332,7 +344,11 @@ impl<E: Delivered> Subscribe<E> {
             return refuse(&slot, error);
         }
         slot.tell_created();
+        if let Err(error) = replaying::begin(&realm, &slot, start) {
+            return refuse(&slot, error);
+        }
         table.insert(&slot);
+        slot.rouse_reader();
         if hub.is_closed() {
             // The bus was closed meanwhile, and its shutdown may have missed this slot.
             return refuse(&slot, SubscribeError::ShutDown);

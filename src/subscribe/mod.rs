@@ -26,6 +26,7 @@ mod making;
 mod models;
 mod policy;
 mod receiver;
+mod replaying;
 mod retry;
 mod subscription;
 
@@ -36,6 +37,6 @@ pub use delivered::Delivered;
 pub use handler::HandlerResult;
 pub(crate) use hub::{Hub, MAX_CAPACITY, Options, Realm};
 pub use joining::Joined;
-pub use receiver::{EventStream, Expect, IntoIter, Iter, Receiver, Recv, TryIter};
+pub use receiver::{EventStream, Expect, IntoIter, Iter, Received, Receiver, Recv, RecvOrGap, TryIter};
 pub use retry::{Retry, RetryError};
 pub use subscription::{CancelAndWait, Drain, DrainReport, Subscription};

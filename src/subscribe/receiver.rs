@@ -6,7 +6,6 @@ mod iter;
 use std::borrow::BorrowMut;
 use std::fmt;
 use std::future::Future;
-use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -19,7 +18,7 @@ pub use iter::{EventStream, IntoIter, Iter, TryIter};
 
 use super::delivered::Delivered;
 use super::subscription::Subscription;
-use crate::dispatch::{Consumer, Next};
+use crate::dispatch::{Consumer, Follower, Gap, Next};
 use crate::error::{RecvError, RecvTimeoutError, TryRecvError};
 use crate::queue::Ring;
 use crate::sync::clock::Deadline;
@@ -63,11 +62,23 @@ pub struct Receiver<E: Delivered> {
     subscription: Subscription,
     queue: Arc<Ring<E>>,
     bell: Doorbell,
+    /// An event that was taken, and before which a gap was handed out.
+    held: Option<E>,
+}
+
+/// What a receiver finds that wants to know of gaps.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Received<E> {
+    /// An event.
+    Event(E),
+    /// Events are missing: before the next event of that topic, or if the queue is empty, for now at its end.
+    Gap(Gap),
 }
 
 impl<E: Delivered> Receiver<E> {
     pub(crate) fn new(subscription: Subscription, queue: Arc<Ring<E>>, bell: Doorbell) -> Self {
-        Self { subscription, queue, bell }
+        Self { subscription, queue, bell, held: None }
     }
 
     /// Returns the handle of the subscription: statistics, cancel, drain.
@@ -101,6 +112,96 @@ impl<E: Delivered> Receiver<E> {
     /// [`TryRecvError::Empty`] if nothing is queued, [`TryRecvError::Closed`] if nothing ever will be.
     #[inline]
     pub fn try_recv(&mut self) -> Result<E, TryRecvError> {
+        if self.subscription.slot().follows { self.try_recv_replayed() } else { self.next_event() }
+    }
+
+    /// The same of a subscription that replays: gaps are skipped.
+    #[cold]
+    fn try_recv_replayed(&mut self) -> Result<E, TryRecvError> {
+        if let Some(held) = self.held.take() {
+            return Ok(held);
+        }
+        let event = self.next_event()?;
+        drop(self.gap_before(&event));
+        Ok(event)
+    }
+
+    /// Takes the next event if there is one, or what is missing before it. Never waits.
+    ///
+    /// Gaps are told of subscriptions that [replay](crate::Subscribe::from). The other calls skip them.
+    ///
+    /// ```
+    /// # use trolleybus::{EventBus, Received, Retention, Start};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let bus = EventBus::builder().retain(["tick"], Retention::new().count(2)).build()?;
+    /// for tick in 1..=5_u32 {
+    ///     bus.publish("tick", tick)?;
+    /// }
+    /// let mut ticks = bus.subscribe::<u32>("tick").from(Start::Sequence(2)).receiver()?;
+    /// match ticks.try_recv_or_gap()? {
+    ///     Received::Gap(gap) => assert_eq!((gap.first, gap.last), (2, 3)),
+    ///     other => panic!("{other:?}"),
+    /// }
+    /// assert_eq!(*ticks.try_recv()?, 4);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`try_recv`](Self::try_recv).
+    pub fn try_recv_or_gap(&mut self) -> Result<Received<E>, TryRecvError> {
+        if let Some(held) = self.held.take() {
+            return Ok(Received::Event(held));
+        }
+        match self.next_event() {
+            Ok(event) => Ok(match self.gap_before(&event) {
+                None => Received::Event(event),
+                Some(gap) => {
+                    self.held = Some(event);
+                    Received::Gap(gap)
+                }
+            }),
+            Err(error) => {
+                let follower = self.subscription.slot().follower.as_deref();
+                follower.and_then(Follower::next_gap).map(Received::Gap).ok_or(error)
+            }
+        }
+    }
+
+    /// Waits for the next event, or for what is missing before it. See [`try_recv_or_gap`](Self::try_recv_or_gap).
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv).
+    ///
+    /// # Blocking
+    ///
+    /// As [`recv`](Self::recv).
+    pub fn recv_or_gap(&mut self) -> Result<Received<E>, RecvError> {
+        let mut waiting = Receiving::by(self, Deadline::NEVER, Self::try_recv_or_gap);
+        block_on(&mut waiting).map_err(|_| RecvError)
+    }
+
+    /// Waits for the next event, or for what is missing before it, without blocking the thread. See
+    /// [`try_recv_or_gap`](Self::try_recv_or_gap).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub fn recv_or_gap_async(&mut self) -> RecvOrGap<'_, E> {
+        let timer = Arc::clone(&self.subscription.hub().timer);
+        RecvOrGap { timed: Timed::new(Receiving::by(self, Deadline::NEVER, Self::try_recv_or_gap), timer) }
+    }
+
+    /// What is missing directly before an event.
+    fn gap_before(&self, event: &E) -> Option<Gap> {
+        let head = event.parts().0;
+        let follower = self.subscription.slot().follower.as_deref()?;
+        follower.gap_before(head.topic(), head.sequence()?)
+    }
+
+    #[inline]
+    fn next_event(&mut self) -> Result<E, TryRecvError> {
         match self.subscription.slot().take(&self.queue) {
             Next::Event(event) => Ok(self.counted(event)),
             other => self.nothing_yet(other),
@@ -211,14 +312,23 @@ impl<E: Delivered> Receiver<E> {
         Receiving::new(self, deadline)
     }
 
-    /// One step of waiting: listen, rest, look once more, and only then wait.
     fn poll_next(
         &mut self,
         listener: &mut Option<EventListener>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<E, RecvError>> {
+        self.poll_by(Self::try_recv, listener, cx)
+    }
+
+    /// One step of waiting: listen, rest, look once more, and only then wait.
+    fn poll_by<T>(
+        &mut self,
+        take: impl Fn(&mut Self) -> Result<T, TryRecvError>,
+        listener: &mut Option<EventListener>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<T, RecvError>> {
         loop {
-            match self.try_recv() {
+            match take(self) {
                 Ok(event) => {
                     *listener = None;
                     return Poll::Ready(Ok(event));
@@ -251,6 +361,11 @@ impl<E: Delivered> Receiver<E> {
     }
 }
 
+// Events are moved out, never pinned; and a panic finds none half taken.
+impl<E: Delivered> Unpin for Receiver<E> {}
+impl<E: Delivered> std::panic::UnwindSafe for Receiver<E> {}
+impl<E: Delivered> std::panic::RefUnwindSafe for Receiver<E> {}
+
 impl<E: Delivered> fmt::Debug for Receiver<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Receiver").field("subscription", &self.subscription).finish_non_exhaustive()
@@ -258,24 +373,31 @@ impl<E: Delivered> fmt::Debug for Receiver<E> {
 }
 
 /// The wait for one event, with a receiver that is owned or borrowed.
-struct Receiving<E, R> {
+struct Receiving<E: Delivered, R, T = E> {
     receiver: R,
+    /// What takes something out.
+    take: fn(&mut Receiver<E>) -> Result<T, TryRecvError>,
     deadline: Deadline,
     listener: Option<EventListener>,
-    event: PhantomData<fn() -> E>,
 }
 
-impl<E, R> Receiving<E, R> {
+impl<E: Delivered, R> Receiving<E, R> {
     fn new(receiver: R, deadline: Deadline) -> Self {
-        Self { receiver, deadline, listener: None, event: PhantomData }
+        Self::by(receiver, deadline, Receiver::try_recv)
     }
 }
 
-impl<E: Delivered, R: BorrowMut<Receiver<E>>> Wait for Receiving<E, R> {
-    type Output = Result<E, RecvTimeoutError>;
+impl<E: Delivered, R, T> Receiving<E, R, T> {
+    fn by(receiver: R, deadline: Deadline, take: fn(&mut Receiver<E>) -> Result<T, TryRecvError>) -> Self {
+        Self { receiver, take, deadline, listener: None }
+    }
+}
+
+impl<E: Delivered, R: BorrowMut<Receiver<E>>, T> Wait for Receiving<E, R, T> {
+    type Output = Result<T, RecvTimeoutError>;
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.receiver.borrow_mut().poll_next(&mut self.listener, cx) {
+        match self.receiver.borrow_mut().poll_by(self.take, &mut self.listener, cx) {
             Poll::Ready(result) => Poll::Ready(result.map_err(|RecvError| RecvTimeoutError::Closed)),
             Poll::Pending if self.deadline.has_passed() => Poll::Ready(Err(RecvTimeoutError::Timeout)),
             Poll::Pending => Poll::Pending,
@@ -306,5 +428,27 @@ impl<E: Delivered> Future for Recv<'_, E> {
 impl<E: Delivered> fmt::Debug for Recv<'_, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Recv").finish_non_exhaustive()
+    }
+}
+
+/// Waits for an event, or for what is missing before it. See [`Receiver::recv_or_gap_async`].
+#[must_use = "a future does nothing unless it is awaited"]
+pub struct RecvOrGap<'a, E: Delivered> {
+    timed: Timed<Receiving<E, &'a mut Receiver<E>, Received<E>>>,
+}
+
+impl<E: Delivered> Future for RecvOrGap<'_, E> {
+    type Output = Result<Received<E>, RecvError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // As `Recv`.
+        ready!(coop::poll_proceed(cx));
+        Pin::new(&mut self.timed).poll(cx).map(|result| result.map_err(|_| RecvError))
+    }
+}
+
+impl<E: Delivered> fmt::Debug for RecvOrGap<'_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecvOrGap").finish_non_exhaustive()
     }
 }

@@ -39,8 +39,11 @@ fn z1_options_of_a_subscription_out_of_their_range_are_refused_by_every_kind() {
             |error| matches!(error, SubscribeError::InvalidWindowAge { age: said, limit } if *said == age && *limit == longest),
         );
     }
-    for start in [Start::Beginning, Start::LastN(0), Start::LastN(usize::MAX)] {
+    for start in [Start::Beginning, Start::LastN(usize::MAX), Start::LastPerTopic, Start::Sequence(1)] {
         refused(|| new().from(start), |error| matches!(error, SubscribeError::NoHistory));
+    }
+    for start in [Start::LastN(0), Start::Sequence(0)] {
+        refused(|| new().from(start), |error| matches!(error, SubscribeError::InvalidStart { .. }));
     }
     assert!(bus.topics().is_empty() && bus.stats().subscriptions.is_empty(), "nothing was made");
     // The limits themselves are fine, and allocate nothing before the first event.

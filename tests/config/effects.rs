@@ -407,6 +407,64 @@ fn x5_dead_letters_topics_and_to_say_where_they_go() {
     assert_eq!(topics, ["dead.one", "dead.two"]);
 }
 
+/// What is kept of each topic when five events were published to it.
+fn kept(bus: &EventBus, topics: &[&str]) -> Vec<usize> {
+    for topic in topics {
+        (0..5_u32).for_each(|number| drop(bus.publish(*topic, number).expect("publish")));
+    }
+    topics.iter().map(|topic| bus.history(*topic).map_or(0, |history| history.iter().count())).collect()
+}
+
+#[test]
+fn x5_retention_topics_and_count_are_rules_of_which_the_first_decides() {
+    let rules = "[{topics: [secret.*], count: 0}, {topics: [a.*, c], count: 2}, {topics: [a.b, d]}]";
+    let bus = bus(&format!("retention: {rules}"));
+    assert_eq!(kept(&bus, &["a.b", "c", "d", "e", "secret.x"]), [2, 2, 5, 0, 0]);
+}
+
+#[test]
+fn x5_retention_bytes_is_what_a_topic_may_take() {
+    let bus = bus("retention: [{topics: [a], bytes: 1KiB}]");
+    assert_eq!(kept(&bus, &["a"]), [4]);
+}
+
+#[test]
+fn x5_retention_age_and_retention_days_are_how_long_events_are_kept() {
+    for (text, longest) in [
+        ("retention: [{topics: ['*'], age: 90}]", Duration::from_secs(90)),
+        ("retentionDays: 7", Duration::from_secs(7 * 86_400)),
+        ("retention: [{topics: [b], count: 1}]\nretentionDays: 1", Duration::from_secs(86_400)),
+    ] {
+        let clock = TestClock::new();
+        let bus =
+            config(text).into_builder().expect("a builder").clock(clock.clone()).build().expect("valid");
+        assert_eq!(kept(&bus, &["a"]), [5], "{text}");
+        clock.advance(longest - Duration::from_millis(1));
+        assert_eq!(bus.history("a").expect("kept").iter().count(), 5, "{text}");
+        clock.advance(Duration::from_millis(1));
+        assert_eq!(bus.history("a").expect("kept").iter().count(), 0, "{text}");
+    }
+}
+
+#[test]
+fn x5_retention_days_is_for_what_no_rule_is_about() {
+    let bus = bus("retention: [{topics: [b], count: 1}]\nretentionDays: 1");
+    assert_eq!(kept(&bus, &["a", "b"]), [5, 1]);
+}
+
+#[test]
+fn x5_max_history_events_max_history_bytes_and_max_history_topics_bound_all_topics_together() {
+    for (text, left) in [
+        ("maxHistoryEvents: 7", [0, 5]),
+        ("maxHistoryBytes: 1280", [0, 5]),
+        ("maxHistoryTopics: 1", [0, 5]),
+        ("maxHistoryEvents: 10", [5, 5]),
+    ] {
+        let bus = bus(&format!("retention: [{{topics: ['*']}}]\n{text}"));
+        assert_eq!(kept(&bus, &["a", "b"]), left, "{text}");
+    }
+}
+
 #[test]
 fn rules_about_topics_are_checked_where_they_stand() {
     let refused = |text: &str| crate::refused(text, Format::Yaml);
@@ -434,9 +492,22 @@ fn rules_about_topics_are_checked_where_they_stand() {
             "deadLetters: [{topics: [a], too: dead}]",
             "text:1:15: deadLetters[0]: \"to\" is missing\ntext:1:29: deadLetters[0].too: unknown key; did you mean \"to\"?",
         ),
+        ("retention: [{count: 1}]", "text:1:13: retention[0]: \"topics\" is missing"),
+        (
+            "retention: [{topics: [a], bytes: 0}]",
+            "text:1:34: retention[0].bytes: 0 is out of range: it must be from 1B to 1TiB",
+        ),
+        (
+            "retention: [{topics: [a], age: -1}]",
+            "text:1:32: retention[0].age: -1 is out of range: it must be from 1ms to 100years",
+        ),
     ] {
         assert_eq!(refused(text), expected);
     }
+    let config =
+        Config::new().with_retention([], trolleybus::Retention::new().count(0)).with_retention_days(0);
+    let problems = config.check().expect_err("no pattern, and nothing").to_string();
+    assert_eq!(problems.lines().count(), 3, "{problems}");
     let config = Config::new().with_ttl_of([], Duration::MAX);
     let problems = config.check().expect_err("no pattern, and too long").to_string();
     assert_eq!(problems.lines().count(), 2, "{problems}");

@@ -138,7 +138,6 @@ fn keys_of_brokers_and_of_later_releases_are_refused_by_name() {
     }
     for (text, expected) in [
         ("eventTTL: 0", "text:1:11: eventTTL: 0 is out of range: it must be from 1ms to 100years"),
-        ("retentionDays: 7", "text:1:16: retentionDays: not supported yet: this release keeps no history"),
         ("retentionDays: 0", "text:1:16: retentionDays: 0 is out of range: it must be from 1 to 36500"),
         (
             "engine: redis",

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
-use trolleybus::{Config, DeliveryMode, EngineSettings, Format, Rule, Settings, Tenant, Topic, TopicPattern};
+use trolleybus::{
+    Config, DeliveryMode, EngineSettings, Format, Retention, Rule, Settings, Tenant, Topic, TopicPattern,
+};
 
 use crate::config;
 
@@ -52,7 +54,19 @@ fn any_config() -> impl Strategy<Value = Config> {
     };
     let ttls = (proptest::option::of(time(1)), vec((patterns(), time(0)), 0..3));
     let topic = "[a-z]{1,3}(\\.[a-zé]{1,3}){0,3}".prop_map(|topic| Topic::new(&topic).expect("a topic"));
-    (most_of_a_config(), ttls, vec((patterns(), topic), 0..3)).prop_map(|(config, (ttl, ttls), letters)| {
+    let some = || proptest::option::of(1..1_u64 << 40);
+    let retention = (some(), some(), proptest::option::of(time(1)));
+    let kept = (vec((patterns(), retention), 0..3), proptest::option::of(1..=36_500_u64), 1..1_u64 << 32);
+    let all = (most_of_a_config(), ttls, vec((patterns(), topic), 0..3), kept);
+    all.prop_map(|(config, (ttl, ttls), letters, (rules, days, most))| {
+        let config = rules.into_iter().fold(config, |config, (topics, (count, bytes, age))| {
+            let retention = count.into_iter().fold(Retention::new(), Retention::count);
+            let retention = bytes.into_iter().fold(retention, Retention::bytes);
+            config.with_retention(topics, age.into_iter().fold(retention, Retention::age))
+        });
+        let config = days.into_iter().fold(config, Config::with_retention_days);
+        let config =
+            config.with_max_history_events(most).with_max_history_bytes(most).with_max_history_topics(most);
         let config = ttls.into_iter().fold(config, |config, (topics, ttl)| config.with_ttl_of(topics, ttl));
         let config =
             letters.into_iter().fold(config, |config, (topics, to)| config.with_dead_letters(topics, to));
@@ -152,7 +166,7 @@ fn the_effective_configuration_has_every_key_and_its_default() {
     let expected = "engine: \"memory\"\nmaxEventQueueSize: 16777216\ndefaultEventBufferSize: 1024\nworkerCount: 2\n\
                     deliveryMode: drop\nrotateSubscriberOrder: false\nspin: 100us\nthreadName: \"trolleybus\"\n\
                     inlineDepth: 64\npreciseTime: false\nmaxRawPayload: 16MiB\ntopicCache: 65536\n\
-                    maxTenants: 1024\n";
+                    maxTenants: 1024\nmaxHistoryEvents: 1048576\nmaxHistoryBytes: 256MiB\nmaxHistoryTopics: 65536\n";
     assert_eq!(config.to_string(), expected);
     assert!(format!("{config:?}").contains(expected));
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use trolleybus::engine::EngineState;
 use trolleybus::{
-    Config, DeliveryMode, Event, EventBus, Format, HandledDelivery, HandlerError, Observer, SubscriptionId,
-    SubscriptionKind, TopicPattern,
+    Config, DeliveryMode, Event, EventBus, Format, HandledDelivery, HandlerError, Observer, Start,
+    SubscriptionId, SubscriptionKind, TestClock, TopicPattern,
 };
 
 use crate::eventually::eventually;
@@ -239,6 +239,36 @@ fn event_handler_error_handling() {
     logged.sort();
     let expected = [&inline, &pooled].map(|one| (one.id(), "error.test".to_owned(), "simulated".to_owned()));
     assert_eq!(logged, expected);
+}
+
+/// The original's TTL is read by nobody, and its retention empties a history that nobody can read.
+#[test]
+fn event_ttl_and_retention() {
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    let config = Config::from_str("eventTTL: 1h\nretentionDays: 7", Format::Yaml).expect("valid");
+    assert_eq!((config.event_ttl(), config.retention_days()), (Some(DAY / 24), Some(7)));
+    let clock = TestClock::new();
+    let bus = config.into_builder().expect("a builder").clock(clock.clone()).build().expect("a bus");
+    let mut live = bus.subscribe::<String>("user.*").receiver().expect("subscribe");
+    bus.publish("user.created", "old").expect("publish");
+    clock.advance(DAY / 24);
+    bus.publish("user.created", "fresh").expect("publish");
+    // What was not handled in time is not handled any more, and counted.
+    assert_eq!(live.try_recv().map(|event| (**event).to_owned()), Ok("fresh".to_owned()));
+    let ledger = live.subscription().stats();
+    assert_eq!((ledger.expired, ledger.delivered), (1, 1));
+    // Both are kept, to be looked at; a replay expires what is too old to be handled.
+    let kept = || bus.history("user.*").expect("kept").iter().count();
+    assert_eq!(kept(), 2);
+    let mut late = bus.subscribe::<String>("user.*").from(Start::Beginning).receiver().expect("subscribe");
+    assert_eq!(late.try_recv().map(|event| (**event).to_owned()), Ok("fresh".to_owned()));
+    assert_eq!(late.subscription().stats().expired, 1);
+    // After seven days they are cleaned up, one after the other.
+    clock.advance(7 * DAY - DAY / 24);
+    assert_eq!((kept(), bus.stats().history.trimmed), (1, 1));
+    clock.advance(DAY / 24);
+    assert_eq!((kept(), bus.stats().history.trimmed), (0, 2));
+    assert_eq!((bus.stats().history.bytes, bus.stats().history.topics), (0, 0));
 }
 
 #[test]

@@ -125,13 +125,14 @@ pub(crate) fn slot_in(
     sink: impl FnOnce(&Weak<Slot>) -> Ends,
 ) -> Arc<Slot> {
     let hooks = Arc::new(Hooks::new(None, None, Box::default(), None));
-    let parts = SlotParts { hooks, roster: Arc::clone(roster), table: Weak::clone(table) };
+    let parts = SlotParts { follower: None, hooks, roster: Arc::clone(roster), table: Weak::clone(table) };
     Slot::new(spec, parts, |weak, _| sink(weak))
 }
 
 /// Makes a slot of a bus with these hooks.
 pub(crate) fn slot_with(hooks: Hooks, spec: Spec, sink: impl FnOnce(&Weak<Slot>) -> Ends) -> Arc<Slot> {
-    let parts = SlotParts { hooks: Arc::new(hooks), roster: Arc::default(), table: Weak::new() };
+    let parts =
+        SlotParts { follower: None, hooks: Arc::new(hooks), roster: Arc::default(), table: Weak::new() };
     Slot::new(spec, parts, |weak, _| sink(weak))
 }
 
@@ -234,7 +235,7 @@ pub(crate) fn publish_on<T: Send + Sync + 'static>(
 pub(crate) fn list_of(slots: &[Arc<Slot>]) -> SubscriberList {
     let (grouped, plain): (Vec<_>, Vec<_>) = slots.iter().partition(|slot| slot.spec.group.is_some());
     let topic = Topic::new("t").expect("a topic");
-    SubscriberList::of(0, topic, Carriage::default(), Chunks::from_sorted(&plain), targets(grouped))
+    SubscriberList::of(0, topic, (Carriage::default(), None), Chunks::from_sorted(&plain), targets(grouped))
 }
 
 /// The number of a payload.

@@ -21,6 +21,10 @@ impl Pass<'_> {
     /// Offers the event to a subscription of any kind but an inline one.
     #[inline(never)]
     pub(in crate::dispatch) fn offer_judged(&mut self, slot: &Arc<Slot>) {
+        if slot.follows && self.event.head().sequence().is_some() {
+            // It got the event by way of the topic's log, or reads it there.
+            return;
+        }
         // The queue says itself whether it is closed, and whether it takes the type.
         if let Sink::Queue(inlet) = &slot.sink
             && (!slot.filters || self.admit(slot))

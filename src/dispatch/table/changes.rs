@@ -31,7 +31,8 @@ const STEP_BUCKETS: usize = 4096;
 
 /// A list of nobody.
 fn empty_list(generation: u64, topic: Topic) -> SubscriberList {
-    SubscriberList::of(generation, topic, Carriage::default(), Chunks::default(), Box::default())
+    let carriage = (Carriage::default(), None);
+    SubscriberList::of(generation, topic, carriage, Chunks::default(), Box::default())
 }
 
 impl TopicTable {
@@ -145,6 +146,13 @@ impl TopicTable {
     /// Takes everything out, for good. To take out one subscription after the other would be a search through all
     /// topics for each that has wildcards.
     pub(crate) fn close(&self) {
+        self.close_writer();
+        if let Some(logs) = &self.logs {
+            logs.close();
+        }
+    }
+
+    fn close_writer(&self) {
         let (mut garbage, mut patterns) = (Garbage::default(), PatternIndex::default());
         let mut writer = self.writer.lock();
         let writer = &mut *writer;

@@ -24,13 +24,8 @@ impl TopicTable {
         let generation = self.generation.load(Ordering::Relaxed);
         let needs = entry.needs.lock();
         let (chunks, targets) = writer.resolve(entry.topic.as_str(), &needs.plain, &needs.grouped, garbage);
-        SubscriberList::of(
-            generation,
-            entry.topic.clone(),
-            self.carriage(entry.topic.as_str()),
-            chunks,
-            targets,
-        )
+        let carriage = self.carriage(entry.topic.as_str(), garbage);
+        SubscriberList::of(generation, entry.topic.clone(), carriage, chunks, targets)
     }
 
     /// The list of a topic that is not in its bucket, or is out of date. A topic that has no entry is resolved for
@@ -67,7 +62,7 @@ impl TopicTable {
         }
         let generation = self.generation.load(Ordering::Relaxed);
         let (chunks, targets) = writer.resolve(name, &Chunks::default(), &[], &mut garbage);
-        let carriage = self.carriage(name);
+        let carriage = self.carriage(name, &mut garbage);
         drop(writer);
         Ok(Arc::new(SubscriberList::of(generation, topic, carriage, chunks, targets)))
     }

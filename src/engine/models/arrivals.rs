@@ -22,7 +22,7 @@ struct Bus {
 
 fn bus(mode: DeliveryMode) -> Bus {
     let roster = Arc::<Roster>::default();
-    let make = MakeTable { cap: 4, carriers: None, feed: None, ttls: None, observed: false };
+    let make = MakeTable { cap: 4, carriers: None, feed: None, ttls: None, keeper: None, observed: false };
     let tables = Arc::new(Tables::new(make, 1, Arc::clone(&roster)));
     let table = Arc::downgrade(tables.common());
     let slot = slot_in(&table, &roster, spec(&["t"], 1, mode), |_| ends(1, Bell::default()));

@@ -8,7 +8,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
 use crate::bus::{BusStats, EngineStats, TenantStats, TransportStats};
-use crate::dispatch::{CircuitState, EngineState, HandlingTimes};
+use crate::dispatch::{CircuitState, EngineState, HandlingTimes, HistoryStats};
 use crate::metrics::shares::{Share, shares};
 
 /// The original's label for all engines together.
@@ -61,6 +61,7 @@ impl Page<'_, '_> {
         self.alone("dead_letters_lost", lost, Value::Counter(letters.lost))?;
         let died = "Dead letters that nobody could handle";
         self.alone("dead_letters_died", died, Value::Counter(letters.died))?;
+        self.write_history(&stats.history)?;
         self.alone("topics_known", "Topics that are kept resolved", Value::Gauge(stats.topics_known as u64))?;
         let refused = "How often a topic was not kept resolved because the table was full";
         self.alone("topics_refused", refused, Value::Counter(stats.topics_refused))?;
@@ -68,6 +69,18 @@ impl Page<'_, '_> {
         self.alone("lifecycle_dropped", untold, Value::Counter(stats.lifecycle_dropped))?;
         let names = "How often the name of a topic was not kept because the table of the process was full";
         self.alone("names_refused", names, Value::Counter(stats.names_refused))
+    }
+
+    fn write_history(&mut self, history: &HistoryStats) -> fmt::Result {
+        self.alone("history_events", "Events that are kept", Value::Gauge(history.events))?;
+        self.alone("history_bytes", "What the kept events count for, in bytes", Value::Gauge(history.bytes))?;
+        self.alone("history_topics", "Topics of which events are kept", Value::Gauge(history.topics))?;
+        let trimmed = "Events that are no longer kept, by the rule of their topic";
+        self.alone("history_trimmed", trimmed, Value::Counter(history.trimmed))?;
+        let evicted = "Events that are no longer kept, by the limits of the bus";
+        self.alone("history_evicted", evicted, Value::Counter(history.evicted))?;
+        let topics = "How often a topic lost all that was kept of it, by the limits of the bus";
+        self.alone("history_evicted_topics", topics, Value::Counter(history.evicted_topics))
     }
 
     fn write_engines(&mut self, engines: &[EngineStats], all: bool) -> fmt::Result {

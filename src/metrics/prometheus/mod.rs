@@ -43,6 +43,8 @@
 //! | `_tenants` | gauge | | tenants that the bus serves |
 //! | `_tenant_offered_total`, `_tenant_delivered_total`, `_tenant_failed_total`, `_tenant_dropped_total` | counter | `tenant` | the account of a tenant |
 //! | `_tenant_in_flight`, `_tenant_subscriptions` | gauge | `tenant` | his events that wait or are handled, and his subscriptions |
+//! | `_history_events`, `_history_bytes`, `_history_topics` | gauge | | what is [kept](crate::BusBuilder::retain) of the events, and of how many topics |
+//! | `_history_trimmed_total`, `_history_evicted_total`, `_history_evicted_topics_total` | counter | | events that are no longer kept, by the rules and by the limits of the bus; topics that lost all to these |
 //! | `_dead_letters_total`, `_dead_letters_lost_total`, `_dead_letters_died_total` | counter | | [letters](crate::BusBuilder::dead_letters) that somebody has taken, that nobody has, and that could not be handled themselves |
 //! | `_topics_known` | gauge | | topics that are resolved |
 //! | `_lifecycle_dropped_total` | counter | | events of the bus's life that were not told, because those who listen are too slow |
