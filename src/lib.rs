@@ -215,8 +215,9 @@ mod worker;
 
 pub use bus::{
     BusBuilder, BusStats, EngineStats, EventBuilder, EventBus, Explained, Explanation, History, HistoryError,
-    HistoryIter, MemoryEngine, Publish, Publisher, Rerouting, Routes, Shutdown, ShutdownReport, Starting,
-    SubscriptionStats, TenantStats, TopicInfo, TransportStats, Unfinished, Verdict, WeakEventBus,
+    HistoryIter, MemoryEngine, Publish, Publisher, Redrive, RedriveError, Redriven, Rerouting, Routes,
+    Shutdown, ShutdownReport, Starting, SubscriptionStats, TenantStats, TopicInfo, TransportStats,
+    Unfinished, Verdict, WeakEventBus,
 };
 pub use clock::Clock;
 #[cfg(feature = "test-clock")]

@@ -209,6 +209,9 @@ table! {
     + + + + + CircuitState;
     + + + + + DeadLetterStats;
     + + + + + Gap;
+    + + + - - Redrive;
+    + + + + + RedriveError;
+    + + + + + Redriven;
     + + + - - History;
     + + + + + HistoryError;
     + + + - - HistoryIter;

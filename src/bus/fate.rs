@@ -56,7 +56,7 @@ impl BusBuilder {
     /// That is an event whose handler failed or panicked, that was [too old](Self::ttl), or that came from a broker and cannot be
     /// decoded; not one that a full queue has dropped. There is a letter for each subscription that could not handle it, of the
     /// event's tenant if it has one. It is published in the thread that ended the event, by the memory engine, and never waits: a
-    /// full queue drops it whatever its mode. A letter that nobody takes is counted as [lost](crate::DeadLetterStats::lost), and
+    /// full queue drops it whatever its mode. A letter that nobody takes, and that is not [kept](Self::retain) either, is counted as [lost](crate::DeadLetterStats::lost), and
     /// observers [hear of it](crate::Observer::dead_letter); so are all while the bus shuts down. Of a letter that cannot be handled
     /// itself no letter is made.
     ///

@@ -33,6 +33,7 @@ pub enum HistoryError {
 #[derive(Clone, Debug)]
 #[must_use = "events are read by `iter`"]
 pub struct History {
+    pub(super) bus: EventBus,
     logs: Vec<Arc<Log>>,
     from: u64,
     until: u64,
@@ -77,6 +78,7 @@ impl EventBus {
             return Err(HistoryError::NotKept);
         };
         Ok(History {
+            bus: self.clone(),
             logs: logs.matching(&[pattern]),
             from: 0,
             until: u64::MAX,

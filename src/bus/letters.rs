@@ -38,7 +38,10 @@ impl Mail for Post {
 /// A bus that shuts down takes letters as long as subscriptions are open: what engines brought before is still handled then.
 fn send(realm: &Realm, topic: &Topic, letter: DeadLetter) -> bool {
     match publish::run_admitted(realm, topic.as_str(), letter, Manner::of(Form::LOCAL), Patience::Never) {
-        Ok(receipt) => receipt.delivered() + receipt.queued() > 0,
+        Ok(receipt) => {
+            let is_kept = || realm.table.logs().is_some_and(|logs| logs.has(topic.as_str()));
+            receipt.delivered() + receipt.queued() > 0 || is_kept()
+        }
         Err(detour) => {
             drop_guarded(detour.refused());
             false

@@ -12,6 +12,7 @@
 //! | `engine_options.rs`, `memory_engine.rs`, `start.rs`, `reroute.rs` | engines and rules; the start of all or none; other rules |
 //! | `shutdown.rs` | [`Shutdown`]: drain, deadline, report; dropping the bus |
 //! | `history.rs` | [`History`]: a look at what is kept |
+//! | `letters.rs`, `redrive.rs` | dead letters go onto the bus, and their events to their subscriptions again |
 //! | `introspect.rs`, `engine_stats.rs` | topics, statistics, `explain` |
 
 mod batch;
@@ -32,6 +33,7 @@ mod models;
 mod publish;
 mod publisher;
 mod publishing;
+mod redrive;
 mod reroute;
 mod shutdown;
 mod start;
@@ -54,6 +56,7 @@ pub use introspect::{BusStats, Explained, Explanation, SubscriptionStats, Tenant
 pub use memory_engine::MemoryEngine;
 pub use publish::Publish;
 pub use publisher::Publisher;
+pub use redrive::{Redrive, RedriveError, Redriven};
 pub use reroute::Rerouting;
 pub use shutdown::{Shutdown, ShutdownReport, Unfinished};
 pub use start::Starting;

@@ -18,7 +18,7 @@ use super::pass::Pass;
 use super::passing::{Passing, Source};
 use super::receipt::{Count, Receipt};
 use super::slot::Slot;
-use super::spec::Group;
+use super::spec::{Decode, Group};
 use crate::envelope::{DecodeError, Encoded, Envelope};
 use crate::event::{Completion, Event, Extras, Head, PayloadKind, Settled, SubscriptionId, Tag};
 use crate::sync::OnceLock;
@@ -178,7 +178,17 @@ fn wanted_type(slot: &Slot) -> Option<TypeId> {
 }
 
 /// A form of the event, or why there is none.
-type Form = Result<Box<dyn Source>, DecodeError>;
+pub(super) type Form = Result<Box<dyn Source>, DecodeError>;
+
+/// The form that somebody asks for whose type is decoded so.
+pub(super) fn decoded(decode: Decode, payload: &Encoded, head: Head) -> Form {
+    // A deserialiser may be the application's, and panic.
+    let decoded = || decode(payload, head);
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(decoded)).unwrap_or_else(|panic| {
+        crate::guard::drop_panic(panic);
+        Err(DecodeError::Panicked)
+    })
+}
 
 /// The forms of an arrival that somebody has asked for.
 struct Forms<'a> {
@@ -211,14 +221,7 @@ impl Forms<'_> {
         match slot.spec.wants {
             None => Ok(Box::new(self.encoded())),
             Some(wanted) => match wanted.decode {
-                // A deserialiser may be the application's, and panic.
-                Some(decode) => {
-                    let decoded = || decode(payload, self.head(PayloadKind::Serde));
-                    std::panic::catch_unwind(std::panic::AssertUnwindSafe(decoded)).unwrap_or_else(|panic| {
-                        crate::guard::drop_panic(panic);
-                        Err(DecodeError::Panicked)
-                    })
-                }
+                Some(decode) => decoded(decode, payload, self.head(PayloadKind::Serde)),
                 None => Err(DecodeError::StaysLocal),
             },
         }
@@ -236,6 +239,7 @@ impl Forms<'_> {
         let extras = Extras {
             id,
             sequence: AtomicU64::new(0),
+            anew: AtomicU64::new(0),
             tenant: envelope.tenant().cloned(),
             key: envelope.key().map(Into::into),
             metadata: envelope.metadata().clone(),

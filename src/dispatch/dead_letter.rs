@@ -17,7 +17,7 @@ use crate::event::{AnyEvent, SubscriptionId};
 use crate::guard::guarded;
 use crate::pattern::TopicPattern;
 use crate::sync::OnceLock;
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::clock;
 use crate::tenant::Tenant;
 use crate::topic::Topic;
@@ -54,6 +54,8 @@ pub struct DeadLetter {
     subscription_name: Option<Arc<str>>,
     attempts: u32,
     died: SystemTime,
+    /// Its event was sent once more. Of all copies of the letter.
+    redriven: Arc<AtomicBool>,
 }
 
 impl DeadLetter {
@@ -92,6 +94,23 @@ impl DeadLetter {
     #[must_use]
     pub fn died(&self) -> SystemTime {
         self.died
+    }
+
+    /// Says whether the event was [sent once more](crate::EventBus::redrive), and a subscription has taken it.
+    #[must_use]
+    pub fn was_redriven(&self) -> bool {
+        // Relaxed, and below: whoever claims it is in the order of this one flag.
+        self.redriven.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the event is sent. False if that was noted before.
+    pub(crate) fn claim_redrive(&self) -> bool {
+        !self.redriven.swap(true, Ordering::Relaxed)
+    }
+
+    /// The event was not taken after all.
+    pub(crate) fn give_back(&self) {
+        self.redriven.store(false, Ordering::Relaxed);
     }
 }
 
@@ -140,10 +159,10 @@ impl fmt::Display for DeathCause {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeadLetterStats {
-    /// Letters that at least one subscription has taken.
+    /// Letters that at least one subscription has taken, or that are [kept](crate::BusBuilder::retain).
     pub sent: u64,
-    /// Letters that nobody has taken: nobody subscribes, queues were full, the bus shuts down, or an engine carries the
-    /// topic.
+    /// Letters that nobody has taken, and that are not kept: nobody subscribes, queues were full, the bus shuts down, or an
+    /// engine carries the topic.
     pub lost: u64,
     /// Letters that died themselves. No letter is made of a letter, so that there is no end of them.
     pub died: u64,
@@ -151,7 +170,7 @@ pub struct DeadLetterStats {
 
 /// Publishes letters: the bus, which the dispatcher does not know.
 pub(crate) trait Mail: Send + Sync {
-    /// Publishes a letter without waiting. True if a subscription has taken it.
+    /// Publishes a letter without waiting. True if a subscription has taken it, or it is kept.
     fn post(&self, tenant: Option<&Tenant>, topic: &Topic, letter: DeadLetter) -> bool;
 }
 
@@ -209,6 +228,7 @@ impl DeadLetters {
             subscription: slot.id,
             subscription_name: slot.spec.name.as_deref().map(Into::into),
             died: clock::wall_time(hooks.time.stamp().wall_ns),
+            redriven: Arc::default(),
         };
         let shown = hooks.observer.as_ref().map(|observer| (observer, letter.clone()));
         let taken = self.mail.get().is_some_and(|mail| mail.post(head.tenant(), topic, letter));

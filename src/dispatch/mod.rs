@@ -10,6 +10,7 @@
 //! | `spec.rs`, `slot.rs`, `inlet.rs` | what was asked for; a subscription; its queue (`../queue`) without the type of its events |
 //! | `take.rs`, `aside.rs`, `close.rs` | the consumers' side: take and handle, set aside and try again; and the end |
 //! | `tally.rs`, `stripe.rs`, `times.rs`, `roster.rs` | counters and their consistent reading |
+//! | `redeliver.rs` | an event that is offered to one subscription once more |
 //! | `receipt.rs`, `observer.rs` | what publishers and observers are told |
 //! | `history/` | what topics keep of their events, and subscriptions that replay it |
 //! | `passing.rs`, `views.rs` | the event on its way; how events of one type get to a chunk of subscribers |
@@ -40,6 +41,7 @@ mod offer;
 mod pass;
 mod passing;
 mod receipt;
+mod redeliver;
 mod roster;
 mod rounds;
 mod scope;
@@ -80,6 +82,7 @@ pub(crate) use offer::Inline;
 pub(crate) use pass::{Patience, pass};
 pub(crate) use passing::{Passing, Whole};
 pub use receipt::{Accepted, NotDelivered, Problem, Receipt};
+pub(crate) use redeliver::redeliver;
 pub(crate) use roster::{Accounts, Roster, TenantAccount};
 pub(crate) use rounds::Attendance;
 pub(crate) use scope::{Occupied, Running};

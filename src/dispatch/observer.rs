@@ -70,7 +70,7 @@ pub trait Observer: Send + Sync + 'static {
     }
 
     /// A subscription could not handle an event, and a rule says that its [letter](DeadLetter) goes to this topic; whether a
-    /// subscription has taken it there.
+    /// subscription has taken it there, or it is [kept](crate::BusBuilder::retain).
     fn dead_letter(&self, letter: &DeadLetter, topic: &Topic, taken: bool) {
         let _ = (letter, topic, taken);
     }

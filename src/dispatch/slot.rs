@@ -272,6 +272,11 @@ impl Slot {
         self.spec.budget != u64::MAX
     }
 
+    /// Says whether one of its patterns matches the topic.
+    pub(crate) fn matches(&self, topic: &str) -> bool {
+        self.spec.patterns.iter().any(|pattern| pattern.matches_str(topic))
+    }
+
     /// Names this subscription across buses.
     #[inline]
     pub(crate) fn key(&self) -> SubscriptionKey {

@@ -145,7 +145,7 @@ impl Writer {
                 // The trie tells sooner.
                 return None;
             }
-            if slot.spec.patterns.iter().any(|pattern| pattern.matches_str(topic)) {
+            if slot.matches(topic) {
                 if slot.spec.group.is_some() || news.len() == FEW {
                     return None;
                 }

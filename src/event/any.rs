@@ -19,12 +19,18 @@ pub struct AnyEvent(pub(super) Arc<dyn Erased>);
 /// `Any` is a supertrait so that `Arc<dyn Erased>` turns into `Arc<dyn Any>`, which knows how to find
 /// the type again, without unsafe code.
 pub(super) trait Erased: Any + Send + Sync {
+    /// The [`Event<T>`], for who can ask whether it is the one that he looks for.
+    fn into_typed(self: Arc<Self>) -> Box<dyn Any + Send + Sync>;
     fn head(&self) -> &Head;
     fn payload_type(&self) -> TypeId;
     fn type_name(&self) -> &'static str;
 }
 
 impl<T: Send + Sync + 'static> Erased for Inner<T> {
+    fn into_typed(self: Arc<Self>) -> Box<dyn Any + Send + Sync> {
+        Box::new(Event(self))
+    }
+
     #[inline]
     fn head(&self) -> &Head {
         &self.head
@@ -92,6 +98,11 @@ impl AnyEvent {
     pub(crate) fn downcast_judged<T: Send + Sync + 'static>(self) -> Option<Event<T>> {
         let any: Arc<dyn Any + Send + Sync> = self.0;
         any.downcast::<Inner<T>>().ok().map(Event)
+    }
+
+    /// The `Event<T>`, to downcast to.
+    pub(crate) fn into_typed(self) -> Box<dyn Any + Send + Sync> {
+        self.0.into_typed()
     }
 
     /// Returns the name of the payload's type, for people to read.

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use once_cell::race::OnceBox;
 
+use super::extras::BEGUN_ANEW;
 use super::{Completion, EventId, Extras, Metadata, PayloadKind, Tag};
 use crate::sync::atomic::Ordering;
 use crate::sync::clock::{self, Stamp};
@@ -34,6 +35,20 @@ impl Head {
     pub(crate) fn new(topic: Topic, stamp: Stamp, tag: Tag, extras: Option<Box<Extras>>) -> Self {
         let extras = extras.map_or_else(OnceBox::new, OnceBox::with_value);
         Self { topic, wall_ns: stamp.wall_ns, extras, tick_ms: stamp.tick_ms, tag }
+    }
+
+    /// The head of the same event in another form.
+    pub(crate) fn of_form(&self, kind: PayloadKind) -> Self {
+        let id = self.id();
+        Self {
+            topic: self.topic.clone(),
+            extras: self
+                .extras
+                .get()
+                .map_or_else(OnceBox::new, |extras| OnceBox::with_value(Box::new(extras.of_form(id)))),
+            tag: self.tag.with_kind(kind),
+            ..*self
+        }
     }
 
     /// Turns the head of an event that is over into that of another one. It had no extras.
@@ -119,8 +134,23 @@ impl Head {
 
     /// How old the event is, if it is too old to be delivered at that tick.
     pub(crate) fn expired_at(&self, now: u32) -> Option<Duration> {
-        let (ttl, age) = (self.ttl()?, clock::tick_age(self.tick_ms, now));
+        let extras = self.extras.get()?;
+        let ttl = extras.ttl?;
+        // Relaxed: who has the event from a queue sees what was written before it was put there.
+        let from = match extras.anew.load(Ordering::Relaxed) {
+            0 => self.tick_ms,
+            anew => u32::try_from(anew ^ BEGUN_ANEW).unwrap_or(self.tick_ms),
+        };
+        let age = clock::tick_age(from, now);
         (age >= ttl).then_some(age)
+    }
+
+    /// Counts the age from this tick on: the event is offered once more.
+    pub(crate) fn begin_anew(&self, now: u32) {
+        if let Some(extras) = self.extras.get().filter(|extras| extras.ttl.is_some()) {
+            // Relaxed: as above.
+            extras.anew.store(BEGUN_ANEW | u64::from(now), Ordering::Relaxed);
+        }
     }
 
     /// Says whether it has what few events have: an id that somebody asked for, a key, a completion.
@@ -271,6 +301,7 @@ mod tests {
         let head = head(Some(Extras {
             id: EventId::from_u128(5).into(),
             sequence: AtomicU64::new(0),
+            anew: AtomicU64::new(0),
             tenant: Tenant::new("acme").ok(),
             key: Some("k".into()),
             metadata,

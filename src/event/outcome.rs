@@ -95,7 +95,7 @@ pub struct Outcome {
     /// The subscriptions for which it was too old.
     pub expired: Vec<SubscriptionId>,
     /// Those of the subscriptions that failed, or for which it was too old, whose [dead letter](crate::DeadLetter) somebody
-    /// has taken.
+    /// has taken, or that is kept.
     pub dead_lettered: Vec<SubscriptionId>,
 }
 

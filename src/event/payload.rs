@@ -40,6 +40,11 @@ impl Tag {
         }
     }
 
+    /// The same of another form of the event.
+    pub(crate) fn with_kind(self, kind: PayloadKind) -> Self {
+        Self(self.0 & !0xff | kind as u32)
+    }
+
     /// The same of an event that nothing is to be told of to a collector.
     #[cfg(feature = "tracing")]
     pub(crate) fn muted(self) -> Self {

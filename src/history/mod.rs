@@ -3,7 +3,7 @@
 //! | file | idea |
 //! |---|---|
 //! | `retention.rs` | [`Retention`]: by count, bytes and age; the rules of a bus and its limits |
-//! | `store.rs` | [`HistoryStore`]: where the events of one topic are kept; in memory |
+//! | `store.rs` | [`HistoryStore`](store::HistoryStore): where the events of one topic are kept; in memory |
 //! | `shelf.rs` | a store with its rule: append, and trim |
 
 mod retention;

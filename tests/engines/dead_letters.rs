@@ -19,7 +19,7 @@ fn what_is_dead_lettered_may_be_acknowledged_and_what_nobody_has_may_not() {
     let builder = EventBus::builder().engine("far", remote.engine()).route("far", ["job.*"]);
     let bus = builder.dead_letters(["job.a"], "dead").start().wait().expect("it starts");
     let mut dead = bus.subscribe_local::<DeadLetter>("dead").receiver().expect("subscribe");
-    let numbers = bus.subscribe::<u32>("job.*").handle_inline(|_| ()).expect("subscribe");
+    let numbers = bus.subscribe::<u32>("job.*").name("numbers").handle_inline(|_| ()).expect("subscribe");
     let texts = bus.subscribe::<String>("job.*").handle(|_| Err::<(), _>(HandlerError::new("no")));
     let texts = texts.expect("subscribe");
     let outcome = |topic| {
@@ -39,6 +39,17 @@ fn what_is_dead_lettered_may_be_acknowledged_and_what_nobody_has_may_not() {
     let bytes = by[0].event().payload::<Encoded>().expect("as it came");
     assert_eq!(bytes.decode::<String>(8).expect("that is what it is"), "seven");
     assert_eq!(by[1].event().payload::<String>().map(String::as_str), Some("seven"));
+    let passed_by = bus.redrive(&by[0]).expect("its subscription is there");
+    assert_eq!((passed_by.skipped(), by[0].was_redriven()), (1, false), "it is still no number");
+    numbers.cancel();
+    let (told, tells) = std::sync::mpsc::channel();
+    let better = bus.subscribe::<String>("job.*").name("numbers").handle_inline(move |job| {
+        told.send((job.id(), job.key().map(String::from), job.to_string())).expect("the test listens");
+    });
+    let _better = better.expect("subscribe");
+    assert_eq!(bus.redrive(&by[0]).expect("there is another of its name").delivered(), 1);
+    let event = by[0].event();
+    assert_eq!(tells.try_recv(), Ok((event.id(), Some("k".into()), "seven".into())));
     for letter in by {
         assert_eq!((letter.event().topic().as_str(), letter.event().key()), ("job.a", Some("k")));
     }

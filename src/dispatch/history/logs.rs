@@ -59,10 +59,15 @@ impl Logs {
         let topic = Topic::new(topic).ok()?;
         let log = Arc::new(Log::new(topic.clone(), &self.keeper, rule));
         // Nobody has published to it yet, as far as anybody can tell.
-        let following = state.followers.iter().filter(|slot| follows(slot, topic.as_str()));
+        let following = state.followers.iter().filter(|slot| slot.matches(topic.as_str()));
         log.state.lock().places.extend(following.map(|slot| Place::live(Arc::clone(slot))));
         state.logs.insert(topic, Arc::clone(&log));
         Some(log)
+    }
+
+    /// Says whether the events of a topic that was published to are kept.
+    pub(crate) fn has(&self, topic: &str) -> bool {
+        self.state.lock().logs.contains_key(topic)
     }
 
     /// All logs of topics that one of the patterns matches.
@@ -89,7 +94,7 @@ impl Logs {
             return Ok(());
         }
         let logs: Vec<Arc<Log>> =
-            state.logs.values().filter(|log| follows(slot, log.topic.as_str())).cloned().collect();
+            state.logs.values().filter(|log| slot.matches(log.topic.as_str())).cloned().collect();
         let origin = match beginning {
             Beginning::Each(origin) => origin,
             Beginning::LastN(most) => {
@@ -141,7 +146,7 @@ impl Logs {
             let mut state = self.state.lock();
             if let Some(at) = state.followers.iter().position(|other| other.id == slot.id) {
                 gone = Some(state.followers.swap_remove(at));
-                let logs = state.logs.values().filter(|log| follows(slot, log.topic.as_str()));
+                let logs = state.logs.values().filter(|log| slot.matches(log.topic.as_str()));
                 places.extend(logs.filter_map(|log| log.leave(slot.id)));
             }
         }
@@ -173,8 +178,4 @@ pub(crate) enum Beginning {
     Each(Origin),
     /// With the last so many events of all topics together.
     LastN(usize),
-}
-
-fn follows(slot: &Slot, topic: &str) -> bool {
-    slot.spec.patterns.iter().any(|pattern| pattern.matches_str(topic))
 }

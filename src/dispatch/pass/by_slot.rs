@@ -25,6 +25,19 @@ impl Pass<'_> {
             // It got the event by way of the topic's log, or reads it there.
             return;
         }
+        self.offer_judged_to(slot);
+    }
+
+    /// Offers an event that is on its way to one subscription only.
+    pub(in crate::dispatch) fn offer_to(&mut self, slot: &Arc<Slot>) {
+        match self.nested {
+            Some(nested) if slot.is_inline() => self.call_judged(slot, &mut Stage::new(nested)),
+            _ => self.offer_judged_to(slot),
+        }
+    }
+
+    #[inline(always)]
+    fn offer_judged_to(&mut self, slot: &Arc<Slot>) {
         // The queue says itself whether it is closed, and whether it takes the type.
         if let Sink::Queue(inlet) = &slot.sink
             && (!slot.filters || self.admit(slot))
