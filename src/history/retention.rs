@@ -56,8 +56,8 @@ impl Retention {
     /// Keeps the events that are not as old as this: from a millisecond to a hundred years, in milliseconds of the [bus's
     /// clock](crate::BusBuilder::clock).
     ///
-    /// Nobody goes round to look for old events: those of a topic go when the next is published to it, when it is read,
-    /// and when room has to be made.
+    /// Old events of a topic go when the next is published to it, when it is read, when room has to be made, and now and
+    /// then when other topics are published to. While nothing is published nobody looks for them.
     pub const fn age(mut self, age: Duration) -> Self {
         self.age = Some(age);
         self
@@ -129,6 +129,11 @@ impl Rules {
             }
         }
         false
+    }
+
+    /// Says whether some of them depend on time.
+    pub(crate) fn have_ages(&self) -> bool {
+        self.0.iter().any(|(_, retention)| retention.age.is_some())
     }
 
     /// Says whether anything is kept at all.

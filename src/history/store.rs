@@ -66,9 +66,10 @@ pub(crate) struct MemoryStore {
     bytes: u64,
 }
 
-impl Default for MemoryStore {
-    fn default() -> Self {
-        Self { events: VecDeque::new(), first: 1, bytes: 0 }
+impl MemoryStore {
+    /// Of a topic whose last event had that number: 0 if there was none.
+    pub(crate) fn after(last: u64) -> Self {
+        Self { events: VecDeque::new(), first: last + 1, bytes: 0 }
     }
 }
 

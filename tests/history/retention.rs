@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use trolleybus::{EventBus, Raw, Retention};
+use trolleybus::{EventBus, Raw, Received, Retention, SubscribeError};
 
 use crate::{SECOND, bus_with, keeping, kept, kept_numbers, publish};
 
@@ -133,6 +133,40 @@ fn tenants_see_their_own_and_what_is_kept_goes_with_them() {
     let _globex = bus.tenant("globex").expect("room");
     let stats = bus.stats().history;
     assert_eq!((stats.events, stats.topics), (1, 1));
+}
+
+#[test]
+fn t6_numbers_go_on_when_nothing_is_left_of_a_topic_and_its_log_is_gone() {
+    let (bus, clock) =
+        bus_with(|builder| builder.retain(["*"], Retention::new().age(SECOND)).topic_cache(16));
+    for topic in ["a", "b"] {
+        publish(&bus, topic, 1..=3);
+    }
+    let mut follower =
+        bus.subscribe::<u32>("b").from(trolleybus::Start::Sequence(4)).receiver().expect("next");
+    // Too old, and pushed out of the tables by others.
+    clock.advance(SECOND);
+    for number in 0..3000 {
+        publish(&bus, &format!("other.{number}"), [1]);
+        clock.advance(SECOND);
+    }
+    let topics = bus.stats().history.topics;
+    assert!(topics < 200, "{topics} topics");
+    let begin = |start| bus.subscribe::<u32>("a").from(start).receiver();
+    let refused = begin(trolleybus::Start::Sequence(5)).map(drop);
+    assert!(matches!(refused, Err(SubscribeError::BeyondEnd { sequence: 5, next: 4 })), "{refused:?}");
+    let mut late = begin(trolleybus::Start::Sequence(2)).expect("they were there");
+    for topic in ["a", "b"] {
+        publish(&bus, topic, [4]);
+    }
+    match late.try_recv_or_gap().expect("a gap") {
+        Received::Gap(gap) => assert_eq!((gap.first, gap.last), (2, 3)),
+        other => panic!("{other:?}"),
+    }
+    for receiver in [&mut late, &mut follower] {
+        let event = receiver.try_recv().expect("the fourth");
+        assert_eq!((*event, event.sequence()), (4, Some(4)));
+    }
 }
 
 /// Counts its drops, and panics in each.

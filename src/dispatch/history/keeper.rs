@@ -16,11 +16,11 @@ use crate::pattern::TopicPattern;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, Ordering};
 
-/// After so many events that were kept somewhere, the coldest topics are looked at for what is too old.
-const LOOK_EVERY: u64 = 256;
+/// After so many events that were kept somewhere, topics are looked at for what is too old,
+const LOOK_EVERY: u64 = 64;
 
-/// So many of them.
-const LOOK_AT: usize = 4;
+/// so many of them in turn: more than may have come meanwhile, so that of those of which all is too old there get fewer.
+const LOOK_AT: usize = 128;
 
 /// With so many logs in the order that keep nothing, those are looked for that there are no more.
 const MOST_GONE: usize = 1024;
@@ -59,6 +59,8 @@ pub(crate) struct Keeper {
     /// The logs that keep something, by the number of an event that they kept: mostly not the last one, for that would be a
     /// step here for each event. Whoever looks for the coldest puts those in their right place that he finds in a wrong one.
     order: Mutex<BTreeMap<u64, Weak<Log>>>,
+    /// Which of them was looked at last for what is too old.
+    looked_at: AtomicU64,
 }
 
 /// Why events go.
@@ -89,6 +91,7 @@ impl Keeper {
                 evicted: zero(),
                 evicted_topics: zero(),
                 order: Mutex::new(BTreeMap::new()),
+                looked_at: zero(),
             })
         })
     }
@@ -101,6 +104,11 @@ impl Keeper {
     /// Says whether something may be kept of a topic that one of the patterns matches.
     pub(crate) fn reach(&self, patterns: &[TopicPattern]) -> bool {
         patterns.iter().any(|pattern| self.rules.reach(pattern))
+    }
+
+    /// Of so many topics something may be kept at a time.
+    pub(super) fn most_topics(&self) -> usize {
+        usize::try_from(self.limits.topics).unwrap_or(usize::MAX)
     }
 
     /// The time by which events get old, in milliseconds. The clock may be the application's: not to be asked under a lock.
@@ -175,7 +183,7 @@ impl Keeper {
     /// If there is only `this`, it loses its oldest events. Under no lock.
     pub(super) fn make_room(&self, this: &Arc<Log>, number: u64, now: u64) {
         if number.is_multiple_of(LOOK_EVERY) {
-            self.look_at_the_coldest(now);
+            self.look_around(now);
         }
         while self.is_over() {
             let Some(coldest) = self.take_coldest() else {
@@ -224,13 +232,37 @@ impl Keeper {
         None
     }
 
-    /// Trims what is too old of the topics that nobody has published to for longest, for nobody else may come to do it.
-    fn look_at_the_coldest(&self, now: u64) {
-        let coldest: Vec<Arc<Log>> =
-            self.order.lock().values().take(LOOK_AT).filter_map(Weak::upgrade).collect();
-        for log in coldest {
-            drop_all(log.trim(now));
+    /// Trims what is too old of the topics whose turn it is, for nobody else may come to do it.
+    fn look_around(&self, now: u64) {
+        if !self.rules.have_ages() {
+            return;
         }
+        let logs: Vec<(u64, Weak<Log>)> = {
+            let order = self.order.lock();
+            let after = self.looked_at.load(Ordering::Relaxed) + 1;
+            // Once round at most.
+            let turn = order.range(after..).chain(order.range(..after)).take(LOOK_AT);
+            turn.map(|(number, log)| (*number, Weak::clone(log))).collect()
+        };
+        if let Some((last, _)) = logs.last() {
+            self.looked_at.store(*last, Ordering::Relaxed);
+        }
+        let mut empty = Vec::new();
+        for (number, log) in logs {
+            let Some(log) = log.upgrade() else {
+                empty.push(number);
+                continue;
+            };
+            let (gone, is_empty) = log.trim_out_of_order(now);
+            if is_empty {
+                empty.push(number);
+            }
+            drop_all(gone);
+        }
+        // Where a log has moved meanwhile, it stands in vain until it is the coldest.
+        let mut order = self.order.lock();
+        let gone: Vec<_> = empty.into_iter().filter_map(|number| order.remove(&number)).collect();
+        drop((order, gone));
     }
 }
 

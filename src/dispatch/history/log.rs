@@ -41,8 +41,9 @@ pub(super) struct Appended {
 }
 
 impl Log {
-    pub(super) fn new(topic: Topic, keeper: &Arc<Keeper>, rule: Retention) -> Self {
-        let shelf = Shelf::new(Box::<MemoryStore>::default(), rule);
+    /// Of a topic whose last event had that sequence number: 0 if there was none.
+    pub(super) fn new(topic: Topic, keeper: &Arc<Keeper>, rule: Retention, last: u64) -> Self {
+        let shelf = Shelf::new(Box::new(MemoryStore::after(last)), rule);
         Self {
             topic,
             keeper: Arc::clone(keeper),
@@ -80,6 +81,16 @@ impl Log {
     /// Takes out what is too old. Under no lock.
     pub(super) fn trim(&self, now: u64) -> Vec<Kept> {
         self.take_out(Why::Trimmed, |shelf, gone| shelf.trim(now, gone))
+    }
+
+    /// The same; and says whether nothing is left, so that the log is to be taken out of the keeper's order.
+    pub(super) fn trim_out_of_order(&self, now: u64) -> (Vec<Kept>, bool) {
+        let mut gone = Vec::new();
+        let mut state = self.state.lock();
+        self.trim_locked(&mut state, now, &mut gone);
+        let is_empty = state.shelf.len() == 0;
+        state.ranked &= !is_empty;
+        (gone, is_empty)
     }
 
     /// The same under the lock.

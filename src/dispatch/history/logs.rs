@@ -7,6 +7,7 @@ use super::keeper::Keeper;
 use super::log::Log;
 use super::place::{Origin, Place, StartError};
 use crate::dispatch::slot::Slot;
+use crate::history::Retention;
 use crate::pattern::TopicPattern;
 use crate::sync::{Mutex, hash_keys};
 use crate::topic::Topic;
@@ -23,6 +24,8 @@ pub(crate) struct Logs {
 struct State {
     logs: HashMap<Topic, Arc<Log>, ahash::RandomState>,
     followers: Vec<Arc<Slot>>,
+    /// The last numbers of topics whose logs went, by the hash of the topic: they go on from there.
+    last: HashMap<u64, u64, ahash::RandomState>,
     /// With so many logs it is time to look for those that nobody needs.
     sweep_at: usize,
     /// The bus has ended.
@@ -35,7 +38,8 @@ const FEWEST: usize = 1024;
 impl Logs {
     pub(crate) fn new(keeper: Arc<Keeper>) -> Self {
         let logs = HashMap::with_hasher(hash_keys());
-        let state = State { logs, followers: Vec::new(), sweep_at: FEWEST, closed: false };
+        let last = HashMap::with_hasher(hash_keys());
+        let state = State { logs, followers: Vec::new(), last, sweep_at: FEWEST, closed: false };
         Self { keeper, state: Mutex::new(state) }
     }
 
@@ -43,26 +47,7 @@ impl Logs {
     /// for the caller holds a lock.
     pub(crate) fn of(&self, topic: &str, unneeded: &mut Vec<Arc<Log>>) -> Option<Arc<Log>> {
         let rule = self.keeper.rule_of(topic)?;
-        let mut state = self.state.lock();
-        if let Some(log) = state.logs.get(topic) {
-            return Some(Arc::clone(log));
-        }
-        if state.closed {
-            return None;
-        }
-        if state.logs.len() >= state.sweep_at {
-            // Only this hands out what the register alone holds.
-            let unneeded_one = |_: &Topic, log: &mut Arc<Log>| Arc::strong_count(log) == 1 && log.is_empty();
-            unneeded.extend(state.logs.extract_if(unneeded_one).map(|(_, log)| log));
-            state.sweep_at = FEWEST.max(2 * state.logs.len());
-        }
-        let topic = Topic::new(topic).ok()?;
-        let log = Arc::new(Log::new(topic.clone(), &self.keeper, rule));
-        // Nobody has published to it yet, as far as anybody can tell.
-        let following = state.followers.iter().filter(|slot| slot.matches(topic.as_str()));
-        log.state.lock().places.extend(following.map(|slot| Place::live(Arc::clone(slot))));
-        state.logs.insert(topic, Arc::clone(&log));
-        Some(log)
+        self.state.lock().log(&self.keeper, topic, rule, unneeded)
     }
 
     /// Says whether the events of a topic that was published to are kept.
@@ -88,10 +73,16 @@ impl Logs {
     pub(crate) fn follow(&self, slot: &Arc<Slot>, beginning: Beginning) -> Result<(), StartError> {
         let Some(follower) = slot.follower.as_deref() else { return Ok(()) };
         let now = self.keeper.now();
-        let mut gone = Vec::new();
+        let (mut gone, mut unneeded) = (Vec::new(), Vec::new());
         let mut state = self.state.lock();
         if state.closed {
             return Ok(());
+        }
+        // So that a number of a topic can be compared with its last, which is there even if none of its events are.
+        for topic in slot.spec.patterns.iter().filter_map(TopicPattern::as_topic) {
+            if let Some(rule) = self.keeper.rule_of(topic.as_str()) {
+                state.log(&self.keeper, topic.as_str(), rule, &mut unneeded);
+            }
         }
         let logs: Vec<Arc<Log>> =
             state.logs.values().filter(|log| slot.matches(log.topic.as_str())).cloned().collect();
@@ -105,12 +96,6 @@ impl Logs {
                 Origin::Number(numbers.get(most - 1).or(numbers.last()).copied().unwrap_or(0))
             }
         };
-        if let Origin::Sequence(sequence) = origin
-            && sequence > 1
-            && logs.is_empty()
-        {
-            return Err(StartError::BeyondEnd { sequence, next: 1 });
-        }
         let mut pending = Vec::new();
         for log in logs {
             let mut here = log.state.lock();
@@ -168,6 +153,54 @@ impl Logs {
             super::keeper::drop_all(log.close());
         }
         drop((places, followers));
+    }
+}
+
+impl State {
+    /// The log of a topic of which something is kept, made if it has none. `None`: the bus has ended.
+    fn log(
+        &mut self,
+        keeper: &Arc<Keeper>,
+        topic: &str,
+        rule: Retention,
+        unneeded: &mut Vec<Arc<Log>>,
+    ) -> Option<Arc<Log>> {
+        if let Some(log) = self.logs.get(topic) {
+            return Some(Arc::clone(log));
+        }
+        if self.closed {
+            return None;
+        }
+        if self.logs.len() >= self.sweep_at {
+            self.sweep(keeper.most_topics(), unneeded);
+        }
+        let topic = Topic::new(topic).ok()?;
+        let last = self.last.remove(&self.last.hasher().hash_one(&topic)).unwrap_or(0);
+        let log = Arc::new(Log::new(topic.clone(), keeper, rule, last));
+        // Nobody has published to it since, as far as anybody can tell.
+        let following = self.followers.iter().filter(|slot| slot.matches(topic.as_str()));
+        log.state.lock().places.extend(following.map(|slot| Place::live(Arc::clone(slot))));
+        self.logs.insert(topic, Arc::clone(&log));
+        Some(log)
+    }
+
+    /// Takes out the logs that nobody needs. Their numbers are remembered, of as many topics as something is kept of at most.
+    fn sweep(&mut self, most: usize, unneeded: &mut Vec<Arc<Log>>) {
+        // Only the register hands out what it alone holds.
+        let is_unneeded = |_: &Topic, log: &mut Arc<Log>| Arc::strong_count(log) == 1 && log.is_empty();
+        for (topic, log) in self.logs.extract_if(is_unneeded) {
+            self.last.insert(self.last.hasher().hash_one(&topic), log.next_sequence() - 1);
+            unneeded.push(log);
+        }
+        while self.last.len() > most {
+            // Every other one, whichever that is: there is no order to go by.
+            let mut stays = false;
+            self.last.retain(|_, _| {
+                stays = !stays;
+                stays
+            });
+        }
+        self.sweep_at = FEWEST.max(2 * self.logs.len());
     }
 }
 
