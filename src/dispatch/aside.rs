@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::hooks::{Ending, Timing};
 use super::inlet::Queued;
-use super::observer::{Ending, Timing};
 use super::passing::Whole;
 use super::slot::Slot;
 use super::take::caught;

@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::observer::Hooks;
+use super::hooks::Hooks;
 use super::passing::Whole;
 use super::slot::Slot;
 use crate::envelope::DecodeError;

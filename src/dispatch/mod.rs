@@ -12,6 +12,7 @@
 //! | `tally.rs`, `stripe.rs`, `times.rs`, `roster.rs` | counters and their consistent reading |
 //! | `redeliver.rs` | an event that is offered to one subscription once more |
 //! | `receipt.rs`, `observer.rs` | what publishers and observers are told |
+//! | `hooks/` | how that gets to observers, feeds and collectors |
 //! | `history/` | what topics keep of their events, and subscriptions that replay it |
 //! | `passing.rs`, `views.rs` | the event on its way; how events of one type get to a chunk of subscribers |
 //! | `rounds.rs`, `homes.rs` | the inline handlers of a chunk, counted together; by which threads |
@@ -31,6 +32,7 @@ mod engine_tally;
 mod frames;
 mod history;
 mod homes;
+mod hooks;
 mod index;
 mod inlet;
 mod list;
@@ -72,12 +74,12 @@ pub(crate) use engine_tally::{EngineTally, Figure};
 pub(crate) use frames::{MAX_DEPTH, Nested, Stage};
 pub(crate) use history::{Beginning, Follower, Keeper, Log, Origin, StartError, keep};
 pub use history::{Gap, HistoryStats};
+pub(crate) use hooks::{Hooks, Timing};
 #[cfg(fuzzing)]
 pub(crate) use index::PatternIndex;
 pub(crate) use inlet::Queued;
 pub(crate) use list::SubscriberList;
 pub use observer::{HandledDelivery, Observer};
-pub(crate) use observer::{Hooks, Timing};
 pub(crate) use offer::Inline;
 pub(crate) use pass::{Patience, pass};
 pub(crate) use passing::{Passing, Whole};

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::frames::Stage;
+use super::hooks::Timing;
 use super::inlet::{Inlet, Push};
-use super::observer::Timing;
 use super::passing::Passing;
 use super::slot::{Sink, Slot};
 use super::take::Claim;

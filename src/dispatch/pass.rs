@@ -12,8 +12,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::frames::{Nested, Stage};
+use super::hooks::Hooks;
 use super::list::{Part, SubscriberList};
-use super::observer::Hooks;
 use super::passing::Passing;
 use super::receipt::{Count, Receipt};
 use super::rounds::Round;

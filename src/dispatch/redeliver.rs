@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::arrive::decoded;
 use super::frames::Nested;
-use super::observer::Hooks;
+use super::hooks::Hooks;
 use super::pass::{Pass, Patience};
 use super::passing::{Passing, Source};
 use super::receipt::{Count, Receipt};

@@ -7,8 +7,8 @@ use event_listener::IntoNotification;
 
 use super::dead_letter::DeathCause;
 use super::history::Follower;
+use super::hooks::{Ending, Timing};
 use super::inlet::{Inlet, Queued};
-use super::observer::{Ending, Timing};
 use super::passing::Whole;
 use super::slot::Slot;
 use crate::error::HandlerError;
