@@ -16,7 +16,7 @@
 //! | `config.rs`, `set.rs`, `engine.rs` | [`Config`], its setters, [`EngineSettings`] and [`Rule`] |
 //! | `loader.rs`, `merge.rs`, `env.rs` | [`ConfigLoader`]: what comes from where, and which one wins |
 //! | `value.rs`, `format.rs`, `yaml.rs`, `json.rs`, `toml.rs` | the tree, and its readers |
-//! | `read.rs`, `check.rs`, `scalar.rs` | from the tree to a `Config`; what must hold |
+//! | `read.rs`, `parsed.rs`, `check.rs`, `scalar.rs` | from the tree to a `Config`; what must hold |
 //! | `problem.rs`, `nearest.rs` | [`ConfigError`]: all that is wrong, and where |
 //! | `settings.rs`, `de.rs`, `de_error.rs` | [`Settings`] of an engine, read through serde |
 //! | `secret.rs`, `print.rs` | [`Secret`], masks, the effective configuration as text |
@@ -36,6 +36,7 @@ mod keys;
 mod loader;
 mod merge;
 mod nearest;
+mod parsed;
 mod per_topic;
 mod print;
 mod problem;

@@ -90,7 +90,7 @@ impl EngineRegistry {
             Some(None) => settings.settings().read().map(Made::Memory),
             None => {
                 let types: Vec<&str> = self.types().collect();
-                let kind = super::read::no_choice(settings.kind(), &types);
+                let kind = super::parsed::no_choice(settings.kind(), &types);
                 Err(ConfigProblem::new(&settings.kind_at, settings.name.clone(), kind).into())
             }
         }

@@ -3,16 +3,17 @@
 //! `README.md` beside this file has the protocol; `offer.rs` is the publishers' side of it, `take.rs`
 //! the consumers' side, `close.rs` the end.
 
+mod account;
+mod engines;
+
 use std::any::Any;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::Duration;
 
 use event_listener::Event as Listeners;
 
 use super::aside::Aside;
-use super::carriers::MAX_ENGINES;
 use super::frames::{self, Stage};
 use super::history::Follower;
 use super::hooks::Hooks;
@@ -25,14 +26,14 @@ use super::scope::SubscriptionKey;
 use super::spec::{DeliveryMode, Spec, SubscriptionKind};
 use super::stripe::Stripes;
 use super::table::TopicTable;
-use super::tally::{Ended, Ledger, Refused, Sinks};
-use super::times::{HandlingTimes, Times};
+use super::tally::{Ended, Refused};
+use super::times::Times;
 use crate::envelope::DecodeError;
 use crate::error::HandlerError;
 use crate::event::SubscriptionId;
 use crate::queue::Gate;
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use crate::sync::{clock, fence};
+use crate::sync::fence;
 use crate::topic::Topic;
 
 /// A handler that runs in the publisher's thread.
@@ -69,9 +70,6 @@ pub(crate) trait Consumer: Send + Sync {
         None
     }
 }
-
-/// In the word of the engines: the subscription has ended.
-const ENDED: u64 = 1 << MAX_ENGINES;
 
 /// Where the events go.
 pub(crate) enum Sink {
@@ -221,40 +219,6 @@ impl Slot {
         }
         roster.enter(&slot);
         slot
-    }
-
-    /// Says whether nothing that travels is of the type that it asks for.
-    pub(crate) fn stays_local(&self) -> bool {
-        self.spec.wants.is_some_and(|wanted| wanted.decode.is_none())
-    }
-
-    /// Notes that it is about to join an engine. False if it has ended: then it must not.
-    pub(crate) fn join(&self, engine: u8) -> bool {
-        // AcqRel, and so below: read-modify-writes of one word. Of who joins and who ends the subscription, the later
-        // one sees the other.
-        self.engines.fetch_or(1 << engine, Ordering::AcqRel) & ENDED == 0
-    }
-
-    /// It has not joined after all.
-    pub(crate) fn unjoin(&self, engine: u8) {
-        self.engines.fetch_and(!(1 << engine), Ordering::AcqRel);
-    }
-
-    /// Says, after it has joined, whether it ended meanwhile: then it has to leave again, for who ended it may have
-    /// told the engine too early.
-    pub(crate) fn ended_meanwhile(&self) -> bool {
-        self.engines.fetch_or(0, Ordering::AcqRel) & ENDED != 0
-    }
-
-    /// It has ended: returns the engines that it has joined, or is about to, each a bit.
-    pub(super) fn end_joining(&self) -> u64 {
-        self.engines.fetch_or(ENDED, Ordering::AcqRel) & !ENDED
-    }
-
-    /// Says whether it has joined an engine, or is about to.
-    pub(crate) fn has_joined(&self, engine: u8) -> bool {
-        // Acquire: with what was done before it joined.
-        self.engines.load(Ordering::Acquire) & (1 << engine) != 0
     }
 
     /// Counts an event of a broker that it cannot decode, and warns at the first one.
@@ -414,57 +378,6 @@ impl Slot {
         {
             self.hooks.mismatch(self, topic, type_name, wanted.name());
         }
-    }
-
-    /// Reads the ledger: the ends first, then what was taken, then what was accepted, so that no
-    /// event shows at its end that does not show at its source (invariant C2).
-    pub(crate) fn ledger(&self) -> Ledger {
-        let rounds = self.attendance().map(Attendance::counts).unwrap_or_default();
-        let sinks = Sinks::read(&self.ended, &self.refused, rounds.ended);
-        let stripes = self.stripes.sums();
-        let started = self.ended.started() + rounds.started;
-        // Those were taken, and have not ended.
-        let (aside, retried) = self.aside().map_or((0, 0), |aside| (aside.len(), aside.retried()));
-        let (taken, accepted) = self.inlet().map_or((0, 0), |inlet| {
-            let taken = inlet.taken().view();
-            let gate = inlet.gate().view();
-            // Not negative: what was taken had been accepted, and that look is the later one.
-            (gate.accepted() - u64::try_from(gate.ahead_of(taken)).unwrap_or(0), gate.accepted())
-        });
-        let taken = taken - aside;
-        Ledger { retried, ..Ledger::read(&sinks, stripes, taken + started, accepted + started) }
-    }
-
-    /// How long its handlers took, if that is counted.
-    pub(crate) fn handling_times(&self) -> Option<HandlingTimes> {
-        self.times.as_ref().map(|times| times.read())
-    }
-
-    /// Says whether an event was ever queued.
-    pub(super) fn was_used(&self) -> bool {
-        self.inlet().is_some_and(|inlet| inlet.gate().view().accepted() > 0)
-    }
-
-    /// How many events are queued, or set aside.
-    pub(crate) fn queued(&self) -> u64 {
-        self.inlet().map_or(0, Inlet::len) + self.set_aside()
-    }
-
-    /// Says whether nothing is queued and no handler runs, `own` of them excepted.
-    pub(crate) fn is_quiet(&self, own: u64) -> bool {
-        if self.is_inline() {
-            return self.running_inline() <= own;
-        }
-        let ledger = self.ledger();
-        ledger.queued == 0 && ledger.running <= own
-    }
-
-    /// How long ago the oldest queued event was published; coarse, to a few milliseconds.
-    pub(crate) fn oldest_age(&self) -> Option<Duration> {
-        let now = self.hooks.time.tick();
-        let aside = self.aside().and_then(|aside| aside.oldest_tick(now));
-        let ticks = self.inlet()?.oldest_tick().into_iter().chain(aside);
-        ticks.map(|tick| clock::tick_age(tick, now)).max()
     }
 }
 
