@@ -153,7 +153,7 @@ pub(crate) struct Slot {
     pub(super) listed: AtomicU64,
     /// and the hash of the topic whose list it entered last.
     pub(super) last_listed: AtomicU64,
-    /// The engines that it has joined, or is about to, each a bit; and [`ENDED`].
+    /// The engines that it has joined, or is about to, each a bit; and one more, that it has ended.
     engines: AtomicU64,
 }
 
