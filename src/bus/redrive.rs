@@ -73,7 +73,7 @@ impl EventBus {
     ///
     /// REPAIRED.store(true, Ordering::Relaxed);
     /// bus.redrive(&letter)?.all_delivered()?;
-    /// assert_eq!((billing.stats().delivered, billing.stats().failed), (1, 1));
+    /// assert_eq!((billing.stats().delivered, billing.stats().failed), (2, 1));
     /// # Ok(()) }
     /// ```
     ///
@@ -121,7 +121,7 @@ impl History {
     /// let billing = bus.subscribe::<u32>("order.*").name("billing").handle_inline(|order| {
     ///     if **order == 7 { Err(HandlerError::new("no such customer")) } else { Ok(()) }
     /// })?;
-    /// for order in [7, 8] {
+    /// for order in [7_u32, 8] {
     ///     bus.publish("order.placed", order)?;
     /// }
     /// billing.cancel();

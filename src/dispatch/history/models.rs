@@ -74,8 +74,7 @@ fn publish(log: &Arc<Log>, number: u64, patience: Patience) -> Receipt {
 
 /// An event is published while a follower begins and reads: it gets all, once, and in order.
 ///
-/// Broken by an `advance` that makes a place live without a look at the end of the log, and by a push into the queue of a
-/// live place after the unlock.
+/// Broken by an `advance` that makes a place live without a look at the end of the log.
 #[test]
 fn t5_a_follower_begins_and_reads_against_a_publisher() {
     loom::model(|| {
