@@ -1,17 +1,26 @@
 //! Handlers that are tried again: when, in which order, and what is counted; by a clock that the tests move.
+//!
+//! | file | idea |
+//! |---|---|
+//! | here | attempts and their order |
+//! | `retries/ends.rs` | what comes between two attempts: the end of the subscription, of the bus, of the event; a pause |
+//! | `retries/limits.rs` | the time of an attempt; bad input |
 
+#[path = "retries/ends.rs"]
+mod ends;
 #[path = "support/eventually.rs"]
 mod eventually;
+#[path = "retries/limits.rs"]
+mod limits;
 mod support;
 
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use trolleybus::{
-    Clock, DeadLetter, DeathCause, DeliveryMode, DropReason, EventBus, HandledDelivery, HandlerError,
-    Observer, Outcome, Retry, RetryError, SubscribeError, Subscription, SubscriptionKind, TestClock,
+    Clock, DeadLetter, DeathCause, DeliveryMode, EventBus, HandledDelivery, HandlerError, Observer, Outcome,
+    Retry, Subscription, SubscriptionKind, TestClock,
 };
 
 use eventually::eventually;
@@ -317,246 +326,4 @@ fn as_many_events_as_the_queue_holds_may_wait_beside_it() {
     assert_eq!((ledger.queued, ledger.dropped.full, ledger.retried), (8, 12, 4));
     run(&clock, &subscription);
     assert_eq!(subscription.stats().delivered, 8);
-}
-
-#[test]
-fn v3_a_cancelled_subscription_makes_no_further_attempt() {
-    let _watchdog = watchdog("cancel");
-    for kind in KINDS {
-        let (bus, clock) = bus();
-        let (subscription, seen) = subscribe(&bus, &clock, kind, retry(2).let_others_pass(), |_, _| true);
-        let (send, outcomes) = mpsc::channel::<Outcome>();
-        for number in 0..3_u32 {
-            let send = send.clone();
-            bus.event("n", number).on_complete(move |it| _ = send.send(it.clone())).publish().expect("open");
-        }
-        eventually("they wait", || subscription.stats().retried == 3);
-        subscription.cancel_and_wait().wait();
-        clock.advance(1000 * MS);
-        for _ in 0..3 {
-            let outcome = outcomes.recv_timeout(PATIENCE).expect("complete");
-            assert_eq!(outcome.dropped, [(subscription.id(), DropReason::Cancelled)]);
-        }
-        let ledger = subscription.stats();
-        assert!(ledger.is_balanced() && ledger.queued == 0, "{ledger:?}");
-        assert_eq!((ledger.dropped.cancelled, calls(&seen).len()), (3, 3));
-    }
-}
-
-#[test]
-fn an_attempt_that_fails_after_the_cancellation_was_the_last() {
-    let _watchdog = watchdog("late failure");
-    let (bus, _clock) = bus();
-    let (started, starts) = mpsc::channel();
-    let (release, released) = mpsc::channel::<()>();
-    let released = Mutex::new(released);
-    let subscription = bus
-        .subscribe::<u32>("n")
-        .retry(retry(5))
-        .handle_with(move |_, delivery| {
-            started.send(()).expect("send");
-            released.lock().expect("lock").recv_timeout(PATIENCE).expect("released");
-            assert!(delivery.is_cancelled());
-            Err::<(), _>(HandlerError::new("cancelled"))
-        })
-        .expect("subscribe");
-    publish(&bus, [1]);
-    starts.recv_timeout(PATIENCE).expect("it starts");
-    subscription.cancel();
-    release.send(()).expect("send");
-    subscription.cancel_and_wait().wait();
-    let ledger = subscription.stats();
-    assert!(ledger.is_balanced());
-    assert_eq!((ledger.failed, ledger.retried, ledger.queued), (1, 0, 0));
-}
-
-#[test]
-fn s1_a_shutdown_waits_for_retries_until_its_deadline_and_counts_the_rest() {
-    let _watchdog = watchdog("shutdown");
-    // On the system's clock: the shutdown waits for something that happens by itself.
-    let bus = EventBus::builder().workers(1).build().expect("valid");
-    let subscription = bus
-        .subscribe::<u32>("n")
-        .retry(Retry::new(3).backoff(MS))
-        .handle_with(|_, delivery| match delivery.attempt() {
-            1 | 2 => Err(HandlerError::new("not yet")),
-            _ => Ok(()),
-        })
-        .expect("subscribe");
-    publish(&bus, 0..10);
-    let report = bus.shutdown(PATIENCE).wait();
-    assert!(report.complete, "{report:?}");
-    assert_eq!((subscription.stats().delivered, subscription.stats().failed), (10, 0));
-
-    let (bus, clock) = self::bus();
-    let (subscription, _) = subscribe(&bus, &clock, SubscriptionKind::Pooled, retry(2), |_, _| true);
-    publish(&bus, [1]);
-    eventually("it waits", || subscription.stats().retried == 1);
-    let report = bus.shutdown(MS).wait();
-    assert!(!report.complete);
-    assert_eq!((report.discarded, report.unfinished.len(), report.unfinished[0].discarded), (1, 1, 1));
-    assert_eq!(subscription.stats().dropped.shutdown, 1);
-}
-
-#[test]
-fn t1_an_event_may_expire_while_it_waits() {
-    let _watchdog = watchdog("expiry");
-    let clock = TestClock::new();
-    let bus = EventBus::builder()
-        .workers(1)
-        .clock(clock.clone())
-        .dead_letters(["n"], "dead")
-        .build()
-        .expect("valid");
-    let mut dead = bus.subscribe_local::<DeadLetter>("dead").receiver().expect("subscribe");
-    let (subscription, seen) = subscribe(&bus, &clock, SubscriptionKind::Pooled, retry(9), |_, _| true);
-    bus.event("n", 1_u32).ttl(250 * MS).publish().expect("open");
-    publish(&bus, [2]);
-    eventually("it waits", || clock.next_alarm() == Some(100 * MS));
-    clock.advance(100 * MS);
-    eventually("it waits again", || subscription.stats().retried == 2);
-    clock.advance(200 * MS);
-    let letter = dead.recv_timeout(PATIENCE).expect("a letter");
-    assert_eq!((letter.cause(), letter.attempts()), (&DeathCause::Expired(300 * MS), 2));
-    eventually("the next one starts", || calls(&seen) == [(1, 1), (1, 2), (2, 1)]);
-    assert_eq!(subscription.stats().expired, 1);
-}
-
-#[test]
-fn a_pause_holds_up_attempts_that_are_due() {
-    let _watchdog = watchdog("pause");
-    for kind in KINDS {
-        let (bus, clock) = bus();
-        let (subscription, seen) = subscribe(&bus, &clock, kind, retry(2), |_, attempt| attempt == 1);
-        publish(&bus, [1]);
-        eventually("it waits", || clock.next_alarm() == Some(100 * MS));
-        subscription.pause();
-        clock.advance(100 * MS);
-        let other = bus.subscribe::<u32>("other").handle(|_| ()).expect("subscribe");
-        bus.publish("other", 1_u32).expect("open");
-        eventually("the worker has looked", || other.stats().delivered == 1);
-        assert_eq!((calls(&seen).len(), subscription.stats().queued), (1, 1));
-        subscription.resume();
-        eventually("it is done", || subscription.stats().delivered == 1);
-    }
-}
-
-#[test]
-fn the_events_that_a_subscription_takes_are_tried_as_often_as_others() {
-    let _watchdog = watchdog("take");
-    let (bus, clock) = bus();
-    let calls = Arc::new(AtomicU32::new(0));
-    let count = Arc::clone(&calls);
-    let subscription = bus
-        .subscribe::<u32>("n")
-        .take(2)
-        .retry(retry(3))
-        .handle_with(move |_, delivery| {
-            count.fetch_add(1, Ordering::AcqRel);
-            if delivery.attempt() < 3 { Err(HandlerError::new("not yet")) } else { Ok(()) }
-        })
-        .expect("subscribe");
-    publish(&bus, 0..5);
-    eventually("its last event waits", || {
-        if let Some(next) = clock.next_alarm() {
-            clock.advance(next);
-        }
-        subscription.stats().delivered == 2
-    });
-    assert_eq!(calls.load(Ordering::Acquire), 6);
-    let ledger = subscription.stats();
-    assert!(ledger.is_balanced());
-    assert_eq!((ledger.failed, ledger.queued), (0, 0));
-}
-
-#[test]
-fn an_attempt_that_takes_too_long_has_failed() {
-    let _watchdog = watchdog("timeout");
-    let (bus, clock) = bus();
-    let (dropped, drops) = mpsc::channel::<()>();
-    let subscription = bus
-        .subscribe::<u32>("n")
-        .attempt_timeout(50 * MS)
-        .retry(retry(3).only_if(HandlerError::is_timeout))
-        .handle_async_with(move |_, delivery| {
-            let held = dropped.clone();
-            async move {
-                let _held = held;
-                if delivery.attempt() < 3 {
-                    std::future::pending::<()>().await;
-                }
-            }
-        })
-        .expect("subscribe");
-    publish(&bus, [1]);
-    for attempt in 1..=2 {
-        eventually("it is pending", || clock.next_alarm() == Some(50 * MS));
-        assert_eq!(subscription.stats().running, 1);
-        clock.advance(49 * MS);
-        assert_eq!(clock.next_alarm(), Some(MS));
-        clock.advance(MS);
-        eventually("it is given up", || subscription.stats().retried == attempt);
-        eventually("the next one is put off", || clock.next_alarm().is_some());
-        clock.advance(Duration::from_millis(100 * attempt));
-    }
-    eventually("the third one is quick", || subscription.stats().delivered == 1);
-    assert_eq!(subscription.stats().failed, 0);
-    drop(bus);
-    drop(subscription);
-    assert_eq!(
-        drops.recv_timeout(PATIENCE),
-        Err(mpsc::RecvTimeoutError::Disconnected),
-        "the futures are dropped"
-    );
-}
-
-#[test]
-fn without_a_retry_an_attempt_that_takes_too_long_is_a_failure() {
-    let _watchdog = watchdog("timeout alone");
-    // On the system's clock.
-    let bus = EventBus::builder().workers(1).dead_letters(["n"], "dead").build().expect("valid");
-    let mut dead = bus.subscribe_local::<DeadLetter>("dead").receiver().expect("subscribe");
-    let _subscription = bus
-        .subscribe::<u32>("n")
-        .attempt_timeout(MS)
-        .handle_async(|_| std::future::pending::<()>())
-        .expect("subscribe");
-    publish(&bus, [1]);
-    let letter = dead.recv_timeout(PATIENCE).expect("a letter");
-    assert_eq!(letter.cause().to_string(), "the handler failed: the handler was still pending after 1ms");
-}
-
-#[test]
-fn bad_input_is_refused_where_it_is_given() {
-    let (bus, _clock) = bus();
-    let subscribe = || bus.subscribe::<u32>("n");
-    let refused = |result: Result<Subscription, SubscribeError>| result.expect_err("refused");
-    assert!(matches!(
-        refused(subscribe().retry(Retry::new(0)).handle(|_| ())),
-        SubscribeError::Retry(RetryError::NoAttempts)
-    ));
-    assert!(matches!(
-        refused(subscribe().retry(Retry::new(2).backoff(Duration::MAX)).handle_async(|_| async {})),
-        SubscribeError::Retry(RetryError::DelayTooLong { .. })
-    ));
-    for timeout in [Duration::ZERO, Duration::MAX] {
-        let result = subscribe().attempt_timeout(timeout).handle_async(|_| async {});
-        assert!(matches!(refused(result), SubscribeError::InvalidAttemptTimeout { .. }));
-    }
-    for result in [
-        subscribe().retry(retry(2)).handle_inline(|_| ()),
-        subscribe().ordered_by_key(2).handle_inline(|_| ()),
-        subscribe().attempt_timeout(MS).handle_inline(|_| ()),
-        subscribe().attempt_timeout(MS).handle(|_| ()),
-        subscribe().retry(retry(2)).receiver().map(|_| panic!("refused")),
-    ] {
-        assert!(matches!(refused(result), SubscribeError::NotForKind { .. }));
-    }
-    assert!(matches!(
-        refused(subscribe().ordered_by_key(0).handle(|_| ())),
-        SubscribeError::InvalidConcurrency { concurrency: 0, .. }
-    ));
-    assert_eq!(bus.stats().subscriptions.len(), 0);
-    let error = refused(subscribe().retry(retry(2)).handle_inline(|_| ()));
-    assert_eq!(error.to_string(), "retry is not for a subscription of the kind inline");
 }
