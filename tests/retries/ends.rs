@@ -4,8 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 
 use trolleybus::{
-    DeadLetter, DeathCause, DropReason, EventBus, HandlerError, Observer, Outcome, Retry, SubscriptionKind,
-    TestClock,
+    DeadLetter, DeathCause, DropReason, EventBus, HandlerError, Outcome, Retry, SubscriptionKind, TestClock,
 };
 
 use crate::eventually::eventually;

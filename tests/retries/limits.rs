@@ -3,9 +3,7 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
-use trolleybus::{
-    DeadLetter, EventBus, HandlerError, Observer, Retry, RetryError, SubscribeError, Subscription,
-};
+use trolleybus::{DeadLetter, EventBus, HandlerError, Retry, RetryError, SubscribeError, Subscription};
 
 use crate::eventually::eventually;
 use crate::support::{PATIENCE, watchdog};
