@@ -10,9 +10,9 @@ use std::task::{Context, Poll, ready};
 use super::carry::{self, Carrying, Detour};
 use super::form::Form;
 use super::manner::Manner;
-use crate::dispatch::{self, Hooks, Log, Nested, Patience, Receipt, SubscriberList, Waits};
+use crate::dispatch::{self, Log, Nested, Patience, Receipt, SubscriberList, Waits};
 use crate::error::{PublishError, PublishRefusal};
-use crate::event::{DropReason, Event, Raw, Tag};
+use crate::event::{DropReason, Event, Head, Raw, Tag};
 use crate::guard::drop_guarded;
 use crate::subscribe::{Hub, Realm};
 use crate::sync::atomic::Ordering;
@@ -149,11 +149,11 @@ fn by_the_way<T: Send + Sync + 'static>(
     } else {
         sending.inject(&mut manner.extras);
         let tag = sending.mark(Tag::new(manner.form.kind, engine));
-        if log.is_some() {
-            // Where its number will be written.
-            manner.extras.get_or_insert_default();
-        }
-        match pass_kept(realm, list, log, tag, payload, manner, patience) {
+        let passed = match log {
+            None => pass_as(realm, list, tag, payload, manner, patience),
+            Some(log) => keep_as(realm, (list, log), tag, payload, manner, patience),
+        };
+        match passed {
             Ok(receipt) => receipt,
             Err(detour) => {
                 entered.leave();
@@ -180,71 +180,78 @@ fn pass_as<T: Send + Sync + 'static>(
     manner: Manner<T>,
     patience: Patience,
 ) -> Result<Receipt, Detour<T>> {
-    pass_kept(realm, list, None, tag, payload, manner, patience)
-}
-
-/// The same; first the event is kept, and those who follow its topic have it, if there is a log.
-#[inline(always)]
-fn pass_kept<T: Send + Sync + 'static>(
-    realm: &Realm,
-    list: &SubscriberList,
-    log: Option<&Arc<Log>>,
-    tag: Tag,
-    payload: T,
-    manner: Manner<T>,
-    patience: Patience,
-) -> Result<Receipt, Detour<T>> {
     let extras = manner.extras;
     let hub = &*realm.hub;
-    let nested = if list.may_run_inline() {
-        let limit = hub.options.inline_depth;
-        match Nested::enter(limit) {
-            Some(nested) => Some(nested),
-            None => {
-                let refusal = PublishRefusal::TooDeep { limit };
-                return Err(refuse(realm, list.topic.as_str(), refusal, payload).into());
-            }
+    let nested = match nest(hub, list) {
+        Ok(nested) => nested,
+        Err(limit) => {
+            let refusal = PublishRefusal::TooDeep { limit };
+            return Err(refuse(realm, list.topic.as_str(), refusal, payload).into());
         }
-    } else {
-        None
     };
-    let start = if hub.options.rotate && list.plain_len() > 0 {
-        // Relaxed: turns need not be in step with anything.
-        first_in_turn(hub.turn.fetch_add(1, Ordering::Relaxed), list.plain_len())
-    } else {
-        0
-    };
+    let start = first(hub, list);
     let stamp = stamp(hub);
     // A string literal is published as the `String` that subscribers ask for. Decided when `T` is
     // known, so it costs other types nothing.
     Ok(match (&payload as &dyn Any).downcast_ref::<&'static str>() {
         Some(literal) => {
             let event = Event::build(list.topic.clone(), stamp, tag, extras, String::from(*literal));
-            pass_event(event, list, log, start, patience, nested.as_ref(), &hub.hooks)
+            dispatch::pass(event, list, start, patience, nested.as_ref(), &hub.hooks)
         }
         None => {
             let event = Event::build(list.topic.clone(), stamp, tag, extras, payload);
-            pass_event(event, list, log, start, patience, nested.as_ref(), &hub.hooks)
+            dispatch::pass(event, list, start, patience, nested.as_ref(), &hub.hooks)
         }
     })
 }
 
-#[inline(always)]
-fn pass_event<T: Send + Sync + 'static>(
-    event: Event<T>,
-    list: &SubscriberList,
-    log: Option<&Arc<Log>>,
-    start: usize,
+/// The same of an event that is kept. Apart, since what a pass is inlined into once it is not inlined into twice.
+#[inline(never)]
+fn keep_as<T: Send + Sync + 'static>(
+    realm: &Realm,
+    (list, log): (&SubscriberList, &Arc<Log>),
+    tag: Tag,
+    payload: T,
+    manner: Manner<T>,
     patience: Patience,
-    nested: Option<&Nested>,
-    hooks: &Hooks,
-) -> Receipt {
-    match log {
-        None => dispatch::pass(event, list, start, patience, nested, hooks),
-        Some(log) => {
-            let followers = dispatch::keep(log, &event, patience);
-            followers.with(dispatch::pass(event, list, start, patience, nested, hooks))
+) -> Result<Receipt, Detour<T>> {
+    // Its number will be written there.
+    let extras = Some(manner.extras.unwrap_or_default());
+    let hub = &*realm.hub;
+    let nested = match nest(hub, list) {
+        Ok(nested) => nested,
+        Err(limit) => {
+            let refusal = PublishRefusal::TooDeep { limit };
+            return Err(refuse(realm, list.topic.as_str(), refusal, payload).into());
         }
+    };
+    let start = first(hub, list);
+    let head = Head::new(list.topic.clone(), stamp(hub), tag, extras);
+    let event = match (&payload as &dyn Any).downcast_ref::<&'static str>() {
+        Some(literal) => Event::allocate(head, String::from(*literal)).into_any(),
+        None => Event::allocate(head, payload).into_any(),
+    };
+    Ok(dispatch::pass_kept(event, log, list, start, patience, nested.as_ref(), &hub.hooks))
+}
+
+/// Goes a level deeper, if inline handlers may run. Or says how deep one may go.
+#[inline(always)]
+fn nest(hub: &Hub, list: &SubscriberList) -> Result<Option<Nested>, usize> {
+    if !list.may_run_inline() {
+        return Ok(None);
+    }
+    let limit = hub.options.inline_depth;
+    Nested::enter(limit).map(Some).ok_or(limit)
+}
+
+/// The number of the subscriber who goes first.
+#[inline(always)]
+fn first(hub: &Hub, list: &SubscriberList) -> usize {
+    if hub.options.rotate && list.plain_len() > 0 {
+        // Relaxed: turns need not be in step with anything.
+        first_in_turn(hub.turn.fetch_add(1, Ordering::Relaxed), list.plain_len())
+    } else {
+        0
     }
 }
 

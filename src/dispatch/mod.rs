@@ -72,7 +72,7 @@ pub use dead_letter::{DeadLetter, DeadLetterStats, DeathCause};
 pub(crate) use dead_letter::{DeadLetters, Mail};
 pub(crate) use engine_tally::{EngineTally, Figure};
 pub(crate) use frames::{MAX_DEPTH, Nested, Stage};
-pub(crate) use history::{Beginning, Follower, Keeper, Log, Origin, StartError, keep};
+pub(crate) use history::{Beginning, Follower, Keeper, Log, Origin, StartError};
 pub use history::{Gap, HistoryStats};
 pub(crate) use hooks::{Hooks, Timing};
 #[cfg(fuzzing)]
@@ -81,7 +81,7 @@ pub(crate) use inlet::Queued;
 pub(crate) use list::SubscriberList;
 pub use observer::{HandledDelivery, Observer};
 pub(crate) use offer::Inline;
-pub(crate) use pass::{Patience, pass};
+pub(crate) use pass::{Patience, pass, pass_kept};
 pub(crate) use passing::{Passing, Whole};
 pub use receipt::{Accepted, NotDelivered, Problem, Receipt};
 pub(crate) use redeliver::redeliver;

@@ -12,15 +12,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::frames::{Nested, Stage};
+use super::history::{Log, keep};
 use super::hooks::Hooks;
 use super::list::{Part, SubscriberList};
-use super::passing::Passing;
+use super::passing::{Passing, Untyped};
 use super::receipt::{Count, Receipt};
 use super::rounds::Round;
 use super::slot::Slot;
 use super::views::{Seen, View, Way};
 use crate::error::HandlerError;
-use crate::event::Event;
+use crate::event::{AnyEvent, Event};
 use crate::guard::drop_guarded;
 use crate::queue::Ring;
 use crate::sync::clock::{self, Instant};
@@ -71,6 +72,30 @@ pub(crate) fn pass<T: Send + Sync + 'static>(
         event.retire();
     }
     receipt
+}
+
+/// The same of an event that is kept in a log: there first, where those who follow its topic get it. Compiled once, and not
+/// for each type: who takes a lock does not mind being asked.
+pub(crate) fn pass_kept(
+    event: AnyEvent,
+    log: &Arc<Log>,
+    list: &SubscriberList,
+    start: usize,
+    patience: Patience,
+    nested: Option<&Nested>,
+    hooks: &Hooks,
+) -> Receipt {
+    let followers = keep(log, &event, patience);
+    let source = Untyped::new(&event);
+    let mut pass = Pass::of(Passing::of(&source), patience, nested, Receipt::default());
+    pass.run_judged(list, start);
+    let receipt = pass.into_receipt();
+    drop(source);
+    if let Some(completion) = event.head().completion() {
+        hooks.completed(completion.release());
+    }
+    drop_guarded(event);
+    followers.with(receipt)
 }
 
 /// The publisher is done with an event that somebody may wait for.
@@ -186,6 +211,24 @@ impl<'a> Pass<'a> {
             self.offer_to_group(group);
         }
         (self.receipt, last)
+    }
+
+    /// The same, asking each subscriber.
+    fn run_judged(&mut self, list: &SubscriberList, start: usize) {
+        self.began = list.needs_clock().then(clock::now);
+        let slots = || list.plain().skip(start).chain(list.plain().take(start));
+        if list.has_queues() {
+            slots().for_each(|slot| self.offer_judged(slot));
+        }
+        if list.has_inline()
+            && let Some(nested) = self.nested
+        {
+            let mut stage = Stage::new(nested);
+            slots().for_each(|slot| self.call_judged(slot, &mut stage));
+        }
+        for group in list.groups() {
+            self.offer_to_group(group);
+        }
     }
 
     /// Puts the event into the queues of a chunk.

@@ -51,6 +51,36 @@ impl<T: Send + Sync + 'static> Source for Event<T> {
     }
 }
 
+/// An event whose type nobody here knows, on its way to those who do.
+pub(super) struct Untyped<'a> {
+    event: &'a AnyEvent,
+    typed: Box<dyn Any + Send + Sync>,
+}
+
+impl<'a> Untyped<'a> {
+    pub(super) fn new(event: &'a AnyEvent) -> Self {
+        Self { event, typed: event.clone().into_typed() }
+    }
+}
+
+impl Source for Untyped<'_> {
+    fn head(&self) -> &Head {
+        self.event.head()
+    }
+
+    fn typed(&self) -> &dyn Any {
+        &*self.typed
+    }
+
+    fn payload_type_name(&self) -> &'static str {
+        self.event.type_name()
+    }
+
+    fn share(&self) -> AnyEvent {
+        self.event.clone()
+    }
+}
+
 /// The event of one publish call: typed for those who know its type, erased for those who do not, and
 /// erased only once.
 pub(crate) struct Passing<'a> {

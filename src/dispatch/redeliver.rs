@@ -3,42 +3,17 @@
 //! It is the event itself: the same id, key, metadata and payload, for payloads need not be `Clone`. (What came from a broker and
 //! was not decoded is decoded for who can, under the same head.) What changes is from when its age counts, or one that died because it was too old would do so again.
 
-use std::any::Any;
 use std::sync::Arc;
 
 use super::arrive::decoded;
 use super::frames::Nested;
 use super::hooks::Hooks;
 use super::pass::{Pass, Patience};
-use super::passing::{Passing, Source};
+use super::passing::{Passing, Source, Untyped};
 use super::receipt::{Count, Receipt};
 use super::slot::Slot;
 use crate::envelope::{DecodeError, Encoded};
-use crate::event::{AnyEvent, Head, PayloadKind};
-
-/// An event of any type, once more on its way.
-struct Again<'a> {
-    event: &'a AnyEvent,
-    typed: Box<dyn Any + Send + Sync>,
-}
-
-impl Source for Again<'_> {
-    fn head(&self) -> &Head {
-        self.event.head()
-    }
-
-    fn typed(&self) -> &dyn Any {
-        &*self.typed
-    }
-
-    fn payload_type_name(&self) -> &'static str {
-        self.event.type_name()
-    }
-
-    fn share(&self) -> AnyEvent {
-        self.event.clone()
-    }
-}
+use crate::event::{AnyEvent, PayloadKind};
 
 /// Offers the event to that subscription; an inline handler runs in this thread. The receipt also holds its queue, if that is
 /// to be waited for.
@@ -80,5 +55,5 @@ fn form_for<'a>(event: &'a AnyEvent, slot: &Slot) -> Result<Box<dyn Source + 'a>
     if let (Some(encoded), Some(decode)) = (event.payload::<Encoded>(), decode) {
         return decoded(decode, encoded, event.head().of_form(PayloadKind::Serde));
     }
-    Ok(Box::new(Again { event, typed: event.clone().into_typed() }))
+    Ok(Box::new(Untyped::new(event)))
 }

@@ -200,7 +200,7 @@ impl<E: Delivered> Receiver<E> {
         follower.gap_before(head.topic(), head.sequence()?)
     }
 
-    #[inline]
+    #[inline(always)]
     fn next_event(&mut self) -> Result<E, TryRecvError> {
         match self.subscription.slot().take(&self.queue) {
             Next::Event(event) => Ok(self.counted(event)),

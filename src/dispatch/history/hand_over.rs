@@ -14,7 +14,7 @@ use crate::dispatch::scope;
 use crate::dispatch::slot::Slot;
 use crate::dispatch::spec::DeliveryMode;
 use crate::dispatch::wait::Waiting;
-use crate::event::{AnyEvent, DropReason, Event, Settled, SubscriptionId};
+use crate::event::{AnyEvent, DropReason, Settled, SubscriptionId};
 use crate::guard::drop_guarded;
 use crate::queue::Refused;
 use crate::sync::clock;
@@ -45,12 +45,8 @@ struct Left {
 
 /// Keeps an event that is about to be published, and puts it into the queues of those who follow its topic. The receipt tells of
 /// them; nobody else has been offered it yet.
-pub(crate) fn keep<T: Send + Sync + 'static>(
-    log: &Arc<Log>,
-    event: &Event<T>,
-    patience: Patience,
-) -> Receipt {
-    log.publish(&event.clone().into_any(), patience)
+pub(crate) fn keep(log: &Arc<Log>, event: &AnyEvent, patience: Patience) -> Receipt {
+    log.publish(event, patience)
 }
 
 impl Log {

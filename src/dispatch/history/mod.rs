@@ -22,7 +22,7 @@ mod place;
 
 pub(crate) use follower::Follower;
 pub use gaps::Gap;
-pub(crate) use hand_over::keep;
+pub(super) use hand_over::keep;
 pub use keeper::HistoryStats;
 pub(crate) use keeper::Keeper;
 pub(crate) use log::Log;

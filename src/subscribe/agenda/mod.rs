@@ -30,7 +30,7 @@ use std::task::{Wake, Waker};
 use std::time::Duration;
 
 use plan::{Changed, Do, Plan};
-pub(super) use plan::{Order, Turn};
+pub(super) use plan::{Mark, Order, Turn};
 
 use super::breaker::Circuit;
 use super::delivered::Delivered;

@@ -24,10 +24,29 @@ impl<E> Turn<E> {
         Self { event, attempt: 0, key, trial: false }
     }
 
+    /// The event, and the rest.
+    pub(in crate::subscribe) fn split(self) -> (E, Mark) {
+        let Self { event, attempt, key, trial } = self;
+        (event, Mark { attempt, key, trial })
+    }
+}
+
+/// What a turn has beside its event: apart, since a handler that is pending has the event, and mostly no more.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::subscribe) struct Mark {
+    pub(in crate::subscribe) attempt: u32,
+    key: Option<u64>,
+    trial: bool,
+}
+
+impl Mark {
     /// Of an event that is handled once, and in no order but the queue's.
-    #[inline]
-    pub(in crate::subscribe) fn only(event: E) -> Self {
-        Self { event, attempt: 1, key: None, trial: false }
+    pub(in crate::subscribe) const ONLY: Self = Self { attempt: 1, key: None, trial: false };
+
+    /// The turn of that event.
+    pub(in crate::subscribe) fn of<E>(self, event: E) -> Turn<E> {
+        let Self { attempt, key, trial } = self;
+        Turn { event, attempt, key, trial }
     }
 }
 
