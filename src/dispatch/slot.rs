@@ -307,17 +307,17 @@ impl Slot {
         }
     }
 
-    /// A lane has taken an event: another one may handle the next meanwhile.
+    /// A lane has taken an event: another one may handle the next meanwhile, if one is queued.
     #[inline]
     pub(crate) fn wake_next_lane(&self) {
-        if self.exclusive {
-            return;
+        if !self.exclusive && (self.inlet().map_or(0, Inlet::len) > 0 || self.is_behind()) {
+            self.wake_consumer();
         }
-        let queued = self.inlet().map_or(0, Inlet::len) > 0 || self.is_behind();
-        if match self.aside() {
-            None => queued,
-            Some(aside) => aside.may_start(queued),
-        } {
+    }
+
+    /// The same if there is one for it in any case.
+    pub(crate) fn wake_another_lane(&self) {
+        if !self.exclusive {
             self.wake_consumer();
         }
     }

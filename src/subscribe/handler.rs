@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use super::agenda::{Agenda, Mark, Turn};
+use super::agenda::{Agenda, Mark};
 use super::attempt_limit::AttemptLimit;
 use super::delivered::{Delivered, PassingEvent};
 use crate::dispatch::{
@@ -132,14 +132,7 @@ impl<E> Clone for Feed<E> {
 }
 
 impl<E: Delivered> Feed<E> {
-    /// The next event by an agenda; `Err`: what the lane is to do instead.
-    fn next(&self, agenda: &Agenda<E>, slot: &Arc<Slot>) -> Result<Turn<E>, Step> {
-        let turn = agenda.next(slot, &self.queue)?;
-        slot.wake_next_lane();
-        Ok(turn)
-    }
-
-    /// The same of the queue, where there is no agenda. Without a turn: to carry the event in one costs a handler of nothing
+    /// The next event of the queue, where there is no agenda; `Err`: what the lane is to do instead. Without a turn: to carry the event in one costs a handler of nothing
     /// three to six parts in a hundred.
     #[inline(always)]
     fn take(&self, slot: &Arc<Slot>) -> Result<E, Step> {
@@ -173,7 +166,7 @@ where
     /// A step of a subscription that has an agenda.
     #[inline(never)]
     fn step_by(&self, agenda: &Agenda<E>, slot: &Arc<Slot>) -> Step {
-        let turn = match self.feed.next(agenda, slot) {
+        let turn = match agenda.next(slot, &self.feed.queue) {
             Ok(turn) => turn,
             Err(step) => return step,
         };
@@ -318,7 +311,7 @@ where
     fn step(&mut self, slot: &Arc<Slot>, waker: &LaneWaker<'_>) -> Step {
         let next = match &self.feed.agenda {
             None => self.feed.take(slot),
-            Some(agenda) => self.feed.next(agenda, slot).map(|turn| {
+            Some(agenda) => agenda.next(slot, &self.feed.queue).map(|turn| {
                 let (event, mark) = turn.split();
                 self.mark = mark;
                 event

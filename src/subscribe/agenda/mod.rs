@@ -29,7 +29,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Wake, Waker};
 use std::time::Duration;
 
-use plan::{Changed, Do, Plan};
+use plan::{Another, Changed, Do, Plan};
 pub(super) use plan::{Mark, Order, Turn};
 
 use super::breaker::Circuit;
@@ -63,6 +63,7 @@ pub(super) struct Terms<E> {
 pub(super) struct Agenda<E> {
     key_of: Option<KeyOf<E>>,
     retry: Option<Retry>,
+    has_circuit: bool,
     time: TimeSource,
     plan: Mutex<Plan<E>>,
     /// How many events are set aside. Written under the lock.
@@ -96,6 +97,7 @@ impl<E: Delivered> Agenda<E> {
             bell: Waker::from(Arc::new(Bell(slot))),
             key_of,
             retry,
+            has_circuit: circuit.is_some(),
             time: alarm.time().clone(),
             plan: Mutex::new(Plan::new(order, keeps_order, limit, circuit)),
             len: AtomicU64::new(0),
@@ -105,12 +107,20 @@ impl<E: Delivered> Agenda<E> {
         })
     }
 
+    /// The time, by the application's clock maybe: not under a lock. Zero if nothing depends on it.
+    fn now(&self) -> Duration {
+        if self.has_circuit || self.retry.is_some() { self.time.now() } else { Duration::ZERO }
+    }
+
+    /// The same for a lane that looks again before it rests, and need not see what is put off at this moment.
+    fn about_now(&self) -> Duration {
+        if self.has_circuit || self.len() > 0 { self.now() } else { Duration::ZERO }
+    }
+
     /// Does something with the plan, and counts what is set aside after it.
-    fn change<R>(&self, change: impl FnOnce(&mut Plan<E>, Duration) -> R) -> R {
-        // The application's clock, before the lock.
-        let now = self.time.now();
+    fn change<R>(&self, change: impl FnOnce(&mut Plan<E>) -> R) -> R {
         let mut plan = self.plan.lock();
-        let result = change(&mut plan, now);
+        let result = change(&mut plan);
         // Release: who finds an event set aside finds that it was taken, and who finds it gone from here finds that its handler
         // has not ended, or not without a trace (C2).
         self.len.store(plan.len() as u64, Ordering::Release);
@@ -122,23 +132,25 @@ impl<E: Delivered> Agenda<E> {
         // What the queue has answered, if it had nothing.
         let mut found = None;
         loop {
-            let decided = self.change(|plan, now| {
+            let now = self.about_now();
+            let decided = self.change(|plan| {
                 if slot.is_paused() {
                     return None;
                 }
-                Some(plan.next(now, found.is_some()))
+                let (what, changed) = plan.next(now, found.is_some());
+                Some((what, changed, plan.another(now)))
             });
-            let Some((what, changed)) = decided else { return Err(Step::Paused) };
+            let Some((what, changed, another)) = decided else { return Err(Step::Paused) };
             self.tell(slot, changed);
-            let turn = match what {
-                Do::Handle(turn) => turn,
+            let (turn, another) = match what {
+                Do::Handle(turn) => (turn, another),
                 Do::Look => match slot.take(queue) {
                     Next::Event(event) => match self.admit(slot, event) {
-                        Some(turn) => turn,
+                        Some(admitted) => admitted,
                         None => continue,
                     },
                     nothing => {
-                        self.change(|plan, _| plan.has_looked());
+                        self.change(Plan::has_looked);
                         found = Some(Step::from(&nothing));
                         continue;
                     }
@@ -153,21 +165,29 @@ impl<E: Delivered> Agenda<E> {
                 }
             };
             match self.still_young(slot, turn) {
-                Some(turn) => return Ok(turn),
+                Some(turn) => {
+                    match another {
+                        Another::Ready => slot.wake_another_lane(),
+                        Another::IfQueued => slot.wake_next_lane(),
+                        Another::None => {}
+                    }
+                    return Ok(turn);
+                }
                 // Another one may have become ready.
                 None => found = None,
             }
         }
     }
 
-    /// An event from the queue: returns it if it is to be handled now.
-    fn admit(&self, slot: &Arc<Slot>, event: E) -> Option<Turn<E>> {
+    /// An event from the queue: returns it if it is to be handled now, and whether another lane may start a handler, too.
+    fn admit(&self, slot: &Arc<Slot>, event: E) -> Option<(Turn<E>, Another)> {
         let key = self.key_of(slot, &event);
         let turn = Turn::first(event, key);
-        match self.change(|plan, now| plan.admit(turn, now)) {
-            Ok((turn, changed)) => {
+        let now = self.about_now();
+        match self.change(|plan| plan.admit(turn, now).map(|admitted| (admitted, plan.another(now)))) {
+            Ok(((turn, changed), another)) => {
                 self.tell(slot, changed);
-                turn
+                turn.map(|turn| (turn, another))
             }
             Err(turn) => {
                 slot.discard_taken(turn.event);
@@ -192,7 +212,8 @@ impl<E: Delivered> Agenda<E> {
             return Some(turn);
         }
         let Turn { event, key, trial, .. } = turn;
-        let changed = self.change(|plan, now| plan.skip(key, trial, now));
+        let now = self.now();
+        let changed = self.change(|plan| plan.skip(key, trial, now));
         self.tell(slot, changed);
         drop_guarded(event);
         None
@@ -200,16 +221,18 @@ impl<E: Delivered> Agenda<E> {
 
     /// An attempt has ended.
     pub(super) fn ended(&self, slot: &Arc<Slot>, turn: Turn<E>, attempt: Attempt) {
-        let succeeded = attempt.result.is_ok();
-        let changed = self.change(|plan, now| plan.count(&turn, succeeded, now));
-        self.tell(slot, changed);
+        if self.has_circuit {
+            let (succeeded, now) = (attempt.result.is_ok(), self.now());
+            let changed = self.change(|plan| plan.count(&turn, succeeded, now));
+            self.tell(slot, changed);
+        }
         let Some((turn, attempt)) = self.put_off(slot, turn, attempt) else { return };
         let (number, key) = (turn.attempt, turn.key);
         slot.finish_attempt(&turn.event, number, attempt);
         drop_guarded(turn.event);
         // What follows in order starts when everything about this one is done.
         if key.is_some() {
-            self.change(|plan, _| plan.release(key));
+            self.change(|plan| plan.release(key));
         }
     }
 
@@ -225,7 +248,8 @@ impl<E: Delivered> Agenda<E> {
         let delay = retry.delay(turn.attempt, self.draw());
         // Told before it may start again. Who cancels the subscription now makes this the last attempt after all.
         slot.failed_for_now(&turn.event, turn.attempt, timing.as_ref(), &error, delay);
-        match self.change(|plan, now| plan.put_off(turn, now.saturating_add(delay))) {
+        let due = self.now().saturating_add(delay);
+        match self.change(|plan| plan.put_off(turn, due)) {
             Ok(()) => {
                 // Relaxed: a figure for people.
                 self.retried.fetch_add(1, Ordering::Relaxed);
@@ -249,6 +273,9 @@ impl<E: Delivered> Agenda<E> {
 
     /// Sees to it that a lane looks again when something is due.
     fn set_alarm(&self) {
+        if self.retry.is_none() && !self.has_circuit {
+            return;
+        }
         // The application's clock, under no lock.
         let (now, due) = (self.time.now(), self.plan.lock().next_change());
         if due.is_some_and(|due| self.time.wake_at(due, &self.bell)) {
@@ -285,7 +312,8 @@ impl<E: Delivered> Aside for Agenda<E> {
     }
 
     fn may_start(&self, queued: bool) -> bool {
-        self.change(|plan, now| plan.may_start(queued, now))
+        let now = self.now();
+        self.change(|plan| plan.may_start(queued, now))
     }
 
     fn oldest_tick(&self, now: u32) -> Option<u32> {
@@ -298,7 +326,7 @@ impl<E: Delivered> Aside for Agenda<E> {
     }
 
     fn discard(&self, slot: &Slot) {
-        let turns = self.change(|plan, _| plan.end());
+        let turns = self.change(Plan::end);
         for turn in turns {
             slot.discard_taken(turn.event);
         }

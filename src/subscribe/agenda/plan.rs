@@ -74,6 +74,16 @@ pub(super) enum Do<T> {
     AsFound,
 }
 
+/// Says whether another lane may start a handler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Another {
+    /// For what is ready.
+    Ready,
+    /// If something is queued.
+    IfQueued,
+    None,
+}
+
 /// What was told about the circuit, if it has changed.
 pub(super) type Changed = Option<CircuitState>;
 
@@ -155,6 +165,19 @@ impl<E> Plan<E> {
     fn may_look(&self) -> bool {
         let in_order = self.order == Order::All && self.keeps_order && self.len() > 0;
         !in_order && !self.is_looking && self.len() < self.limit
+    }
+
+    /// Whether another lane may start a handler now, and for what.
+    pub(super) fn another(&self, now: Duration) -> Another {
+        if !self.is_closed(now) {
+            Another::None
+        } else if !self.ready.is_empty() {
+            Another::Ready
+        } else if self.may_look() {
+            Another::IfQueued
+        } else {
+            Another::None
+        }
     }
 
     /// What to do next. `looked`: the lane has looked, and the queue had nothing.
