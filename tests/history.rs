@@ -7,6 +7,7 @@
 //! | `history/live.rs` | from the replay to what is published meanwhile |
 //! | `history/gaps.rs` | what was missed |
 //! | `history/refused.rs` | what is no history |
+//! | `history/ways.rs` | every way to publish, every kind of subscription |
 //! | `history/model.rs` | all of it against a vector |
 
 #[path = "support/eventually.rs"]
@@ -19,6 +20,8 @@ mod gate;
 mod live;
 #[path = "history/model.rs"]
 mod model;
+#[path = "support/poll_once.rs"]
+mod poll_once;
 #[path = "history/refused.rs"]
 mod refused;
 #[path = "history/replay.rs"]
@@ -26,6 +29,8 @@ mod replay;
 #[path = "history/retention.rs"]
 mod retention;
 mod support;
+#[path = "history/ways.rs"]
+mod ways;
 
 use std::time::Duration;
 
