@@ -1,5 +1,6 @@
 //! Where a replay begins, and what it brings.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, SystemTime};
 
@@ -191,4 +192,45 @@ fn a_completion_is_called_once_and_a_later_replay_is_of_no_account() {
     let mut late = replay(&bus, "a", Start::Beginning);
     assert_eq!(drain(&mut late), [1]);
     assert!(outcomes.try_recv().is_err());
+}
+
+/// Where a replay begins is looked for a stretch at a time: the same comes out as in one step, also while others publish.
+#[test]
+fn t5_every_start_is_found_in_a_long_log_while_others_publish() {
+    const EVENTS: u32 = 10_000;
+    const KEYS: u32 = 3_000;
+    let _guard = watchdog("t5_every_start_is_found_in_a_long_log_while_others_publish");
+    let (bus, clock) = bus_with(|builder| builder.retain(["*"], Retention::new()));
+    let send = |number: u32| {
+        bus.event("a", number).key(format!("{}", number % KEYS)).publish().expect("publish");
+    };
+    for number in 0..EVENTS {
+        send(number);
+        clock.advance(SECOND / 1000);
+    }
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let publisher = scope.spawn(|| {
+            let mut next = EVENTS;
+            while !stop.load(Ordering::Acquire) {
+                send(next);
+                next += 1;
+            }
+            next
+        });
+        let middle = SystemTime::UNIX_EPOCH + SECOND * 5;
+        let starts = [Start::Time(middle), Start::LastN(4_000), Start::LastPerKey, Start::Sequence(9_001)];
+        let mut replays: Vec<_> = starts.iter().map(|start| replay(&bus, "a", *start)).collect();
+        stop.store(true, Ordering::Release);
+        let end = publisher.join().expect("a publisher");
+        let got: Vec<Vec<u32>> = replays.iter_mut().map(drain).collect();
+        let up_to_the_end = |first: u32| (first..end).collect::<Vec<_>>();
+        assert_eq!(got[0], up_to_the_end(5_000));
+        // Of what there was at some moment, and all from then on. Keys come in turns, so their last events are the last ones.
+        for (numbers, most) in [(&got[1], 4_000), (&got[2], KEYS)] {
+            assert!(numbers[0] >= EVENTS - most, "begins with {}", numbers[0]);
+            assert_eq!(*numbers, up_to_the_end(numbers[0]));
+        }
+        assert_eq!(got[3], up_to_the_end(9_000));
+    });
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::keeper::Keeper;
 use super::log::Log;
-use super::place::{Origin, Place, StartError};
+use super::place::{Origin, Place, Search, StartError};
 use crate::dispatch::slot::Slot;
 use crate::history::Retention;
 use crate::pattern::TopicPattern;
@@ -98,9 +98,15 @@ impl Logs {
         };
         let mut pending = Vec::new();
         for log in logs {
-            let mut here = log.state.lock();
-            log.trim_locked(&mut here, now, &mut gone);
-            let mut place = match Place::beginning(Arc::clone(slot), &here, origin) {
+            let mut search = Search::new(origin);
+            let mut here = loop {
+                let mut here = log.state.lock();
+                log.trim_locked(&mut here, now, &mut gone);
+                if search.look_on(&here) {
+                    break here;
+                }
+            };
+            let mut place = match search.place(Arc::clone(slot), &here) {
                 Ok(place) => place,
                 // There is only one topic then: nothing was entered yet.
                 Err(error) => {

@@ -1,6 +1,6 @@
 //! How far a follower has come in a log, and where it begins.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -20,7 +20,7 @@ pub(super) struct Place {
     /// The sequence number of the next event that it reads, when it is not live.
     cursor: u64,
     /// Before that: only these, ascending.
-    only: SmallVec<[u64; 2]>,
+    only: VecDeque<u64>,
     /// The sequence number of the last event that came into its queue.
     pub(super) pushed: u64,
 }
@@ -57,47 +57,7 @@ pub(crate) enum StartError {
 impl Place {
     /// Of a follower that was there before the first event.
     pub(super) fn live(slot: Arc<Slot>) -> Self {
-        Self { slot, live: true, cursor: 1, only: SmallVec::new(), pushed: 0 }
-    }
-
-    /// A place that begins there. Live, if there is nothing to read. Under the log's lock.
-    pub(super) fn beginning(slot: Arc<Slot>, state: &LogState, origin: Origin) -> Result<Self, StartError> {
-        let store = state.shelf.store();
-        let (first, next) = (store.first(), store.next());
-        let mut only = SmallVec::new();
-        let first_that = |is: &dyn Fn(&Kept) -> bool| {
-            let mut found = next;
-            store.read(first, &mut |sequence, kept| {
-                let is = is(kept);
-                if is {
-                    found = sequence;
-                }
-                !is
-            });
-            found
-        };
-        let cursor = match origin {
-            Origin::Beginning => first,
-            Origin::Number(number) => first_that(&|kept| kept.number >= number),
-            Origin::Time(time) => first_that(&|kept| kept.event.time() >= time),
-            Origin::Sequence(sequence) if sequence > next => {
-                return Err(StartError::BeyondEnd { sequence, next });
-            }
-            Origin::Sequence(sequence) => sequence,
-            Origin::Last => first.max(next - 1),
-            Origin::LastPerKey => {
-                let mut last = HashMap::with_hasher(hash_keys());
-                store.read(first, &mut |sequence, kept| {
-                    last.insert(kept.event.key().map(Box::<str>::from), sequence);
-                    true
-                });
-                only.extend(last.into_values());
-                only.sort_unstable();
-                next
-            }
-        };
-        let live = cursor == next && only.is_empty();
-        Ok(Self { slot, live, cursor, only, pushed: 0 })
+        Self { slot, live: true, cursor: 1, only: VecDeque::new(), pushed: 0 }
     }
 
     /// The follower reads on itself from that event on: there was no room for it.
@@ -116,15 +76,14 @@ impl Place {
     pub(super) fn next(&mut self, shelf: &Shelf, mut lost: impl FnMut(u64, u64)) -> Option<u64> {
         let store = shelf.store();
         let first = store.first();
-        while let Some(sequence) = self.only.first().copied().filter(|sequence| *sequence < first) {
+        while let Some(sequence) = self.only.pop_front_if(|sequence| *sequence < first) {
             lost(sequence, sequence);
-            self.only.remove(0);
         }
         if self.only.is_empty() && self.cursor < first {
             lost(self.cursor, first - 1);
             self.cursor = first;
         }
-        let wanted = self.only.first().copied().unwrap_or(self.cursor);
+        let wanted = self.only.front().copied().unwrap_or(self.cursor);
         let mut number = None;
         store.read(wanted, &mut |_, kept| {
             number = Some(kept.number);
@@ -159,7 +118,7 @@ impl Place {
 
     /// It has read the event of that sequence number, and all before it.
     pub(super) fn advance(&mut self, sequence: u64) {
-        self.only.retain(|only| *only > sequence);
+        while self.only.pop_front_if(|only| *only <= sequence).is_some() {}
         if sequence >= self.cursor {
             self.cursor = sequence + 1;
         }
@@ -168,6 +127,81 @@ impl Place {
     /// Says whether nothing is left to read.
     pub(super) fn is_at_end(&self, next: u64) -> bool {
         self.only.is_empty() && self.cursor >= next
+    }
+}
+
+/// Looks for where a follower begins in a log. A stretch at a time, so that publishers get in between.
+pub(super) struct Search {
+    origin: Origin,
+    /// The sequence number of the next event to look at.
+    next: u64,
+    /// Where it begins, if that was found.
+    found: Option<u64>,
+    /// The last event of each key so far.
+    last: HashMap<Option<Box<str>>, u64, ahash::RandomState>,
+}
+
+/// The most events that are looked at while publishers wait.
+const STRETCH: usize = 1024;
+
+impl Search {
+    pub(super) fn new(origin: Origin) -> Self {
+        Self { origin, next: 0, found: None, last: HashMap::with_hasher(hash_keys()) }
+    }
+
+    /// Looks on, under the log's lock. True if it has come to its end, and what it found is [true](Self::place) until the lock is
+    /// released.
+    pub(super) fn look_on(&mut self, state: &LogState) -> bool {
+        let Self { origin, next, found, last } = self;
+        let store = state.shelf.store();
+        let is_it = |kept: &Kept| match *origin {
+            Origin::Number(number) => kept.number >= number,
+            Origin::Time(time) => kept.event.time() >= time,
+            _ => false,
+        };
+        if !matches!(origin, Origin::Number(_) | Origin::Time(_) | Origin::LastPerKey) {
+            // There is nothing to look for.
+            return true;
+        }
+        let mut left = STRETCH;
+        store.read(*next, &mut |sequence, kept| {
+            if left == 0 {
+                return false;
+            }
+            left -= 1;
+            *next = sequence + 1;
+            if *origin == Origin::LastPerKey {
+                last.insert(kept.event.key().map(Box::from), sequence);
+            } else if is_it(kept) {
+                *found = Some(sequence);
+            }
+            found.is_none()
+        });
+        found.is_some() || *next >= store.next() || store.first() == store.next()
+    }
+
+    /// The place that begins there. Live, if there is nothing to read. Under the log's lock.
+    pub(super) fn place(self, slot: Arc<Slot>, state: &LogState) -> Result<Place, StartError> {
+        let store = state.shelf.store();
+        let (first, next) = (store.first(), store.next());
+        let mut only = Vec::new();
+        let cursor = match self.origin {
+            Origin::Beginning => first,
+            Origin::Number(_) | Origin::Time(_) => self.found.unwrap_or(next),
+            Origin::Sequence(sequence) if sequence > next => {
+                return Err(StartError::BeyondEnd { sequence, next });
+            }
+            Origin::Sequence(sequence) => sequence,
+            Origin::Last => first.max(next - 1),
+            Origin::LastPerKey => {
+                // What went since it was looked at was not kept any more when it began.
+                only.extend(self.last.into_values().filter(|sequence| *sequence >= first));
+                only.sort_unstable();
+                next
+            }
+        };
+        let live = cursor == next && only.is_empty();
+        Ok(Place { slot, live, cursor, only: only.into(), pushed: 0 })
     }
 }
 
