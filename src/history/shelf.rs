@@ -34,18 +34,18 @@ impl Shelf {
         self.store.append(kept);
     }
 
-    /// Hands out what the rule does not allow at that time.
-    pub(crate) fn trim(&mut self, now: u64, gone: &mut Vec<Kept>) {
+    /// Hands out what the rule does not allow at that time, but no more than so many events. True if there are more.
+    pub(crate) fn trim(&mut self, now: u64, at_most: u64, gone: &mut Vec<Kept>) -> bool {
         let next = self.store.next();
         let most = self.rule.most_events();
-        let mut first = self.store.first().max(next.saturating_sub(most));
+        let (begin, mut first) = (self.store.first(), self.store.first().max(next.saturating_sub(most)));
         let mut too_much = self.store.bytes().saturating_sub(self.rule.most_bytes());
         if too_much > 0 || self.rule.longest() != u64::MAX {
             // What the count takes away counts for the bytes, too: so from the oldest event on.
             let (counted, longest) = (first, self.rule.longest());
             self.store.read(self.store.first(), &mut |sequence, kept| {
                 let is_old = now.saturating_sub(kept.at) >= longest;
-                if sequence >= counted && too_much == 0 && !is_old {
+                if sequence >= counted && too_much == 0 && !is_old || sequence - begin > at_most {
                     return false;
                 }
                 too_much = too_much.saturating_sub(kept.bytes());
@@ -53,7 +53,9 @@ impl Shelf {
                 true
             });
         }
-        self.store.trim(first, gone);
+        let until = first.min(begin.saturating_add(at_most));
+        self.store.trim(until, gone);
+        until < first
     }
 
     /// Hands out everything.

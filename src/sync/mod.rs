@@ -46,7 +46,7 @@ mod exclusive;
 mod mutex;
 
 pub(crate) use exclusive::Exclusive;
-pub(crate) use mutex::{Mutex, unlock_fair};
+pub(crate) use mutex::{Mutex, MutexGuard, unlock_fair};
 
 /// A `static` that is made when it is first used; under loom each execution of a model makes it anew.
 #[cfg(not(loom))]

@@ -169,6 +169,25 @@ fn t6_numbers_go_on_when_nothing_is_left_of_a_topic_and_its_log_is_gone() {
     }
 }
 
+#[test]
+fn t4_of_many_events_that_are_too_old_publishers_take_a_part_and_readers_see_none() {
+    for looks in [false, true] {
+        let (bus, clock) = bus_with(|builder| builder.retain(["*"], Retention::new().age(SECOND)));
+        publish(&bus, "a", 0..5_000);
+        clock.advance(SECOND);
+        publish(&bus, "a", [5_000]);
+        assert_eq!(bus.stats().history.events, 5_001 - 1_024, "as many as in one step");
+        if looks {
+            assert_eq!(kept_numbers(&bus, "a"), [5_000]);
+        } else {
+            let mut replay = crate::replay(&bus, "a", trolleybus::Start::Beginning);
+            assert!(matches!(replay.try_recv_or_gap(), Ok(Received::Event(event)) if *event == 5_000));
+        }
+        let stats = bus.stats().history;
+        assert_eq!((stats.events, stats.bytes, stats.trimmed), (1, 256, 5_000));
+    }
+}
+
 /// Counts its drops, and panics in each.
 struct Bomb(Arc<AtomicUsize>);
 

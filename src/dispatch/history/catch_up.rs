@@ -3,7 +3,6 @@
 use smallvec::SmallVec;
 
 use super::follower::Follower;
-use super::keeper::drop_all;
 use super::log::{Log, LogState};
 use crate::dispatch::inlet::{Inlet, Queued};
 use crate::dispatch::slot::Slot;
@@ -148,20 +147,13 @@ impl Log {
         bound: u64,
         now: u64,
     ) -> Option<SmallVec<[(u64, Kept); 32]>> {
-        let mut gone = Vec::new();
-        let read = {
-            let mut state = self.state.lock();
-            self.trim_locked(&mut state, now, &mut gone);
-            let LogState { shelf, places, .. } = &mut *state;
-            let place = places.iter_mut().find(|place| place.slot.id == slot.id && !place.live);
-            place.map(|place| {
-                let pushed = place.pushed;
-                place.next(shelf, |first, last| follower.lose(&self.topic, first, last, pushed));
-                place.read(shelf, most, bound)
-            })
-        };
-        drop_all(gone);
-        read
+        let mut state = self.lock_to_read(now);
+        let LogState { shelf, places, .. } = &mut *state;
+        let (shelf, mut places) = (&*shelf, places.iter_mut());
+        let place = places.find(|place| place.slot.id == slot.id && !place.live)?;
+        let pushed = place.pushed;
+        place.next(shelf, |first, last| follower.lose(&self.topic, first, last, pushed));
+        Some(place.read(shelf, most, bound))
     }
 
     /// A follower has read up to there. Returns the number of the next event; `None` if publishers reach it from here on,

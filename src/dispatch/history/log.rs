@@ -9,9 +9,12 @@ use super::place::Place;
 use crate::event::SubscriptionId;
 use crate::guard::drop_guarded;
 use crate::history::{Kept, MemoryStore, Retention, Shelf};
-use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 use crate::topic::Topic;
+
+/// The most events that are taken out in one step, while publishers wait: of those that have become too old, there may be many.
+const MOST_TRIMMED: u64 = 1024;
 
 /// What is kept of a topic, and how far its followers have come.
 #[derive(Debug)]
@@ -78,9 +81,27 @@ impl Log {
         Appended { number, sequence, rank }
     }
 
-    /// Takes out what is too old. Under no lock.
+    /// Takes out what is too old, or some of it. Under no lock.
     pub(super) fn trim(&self, now: u64) -> Vec<Kept> {
-        self.take_out(Why::Trimmed, |shelf, gone| shelf.trim(now, gone))
+        self.take_out(Why::Trimmed, |shelf, gone| _ = shelf.trim(now, MOST_TRIMMED, gone))
+    }
+
+    /// Takes the lock for somebody who reads: nothing is too old. What goes is dropped between two steps.
+    pub(super) fn lock_to_read(&self, now: u64) -> MutexGuard<'_, LogState> {
+        loop {
+            let mut gone = Vec::new();
+            let mut state = self.state.lock();
+            let more = self.trim_locked(&mut state, now, &mut gone);
+            if gone.is_empty() {
+                return state;
+            }
+            drop(state);
+            drop_all(gone);
+            if !more {
+                // What has become too old meanwhile is so by less than the time that this took.
+                return self.state.lock();
+            }
+        }
     }
 
     /// The same; and says whether nothing is left, so that the log is to be taken out of the keeper's order.
@@ -93,11 +114,12 @@ impl Log {
         (gone, is_empty)
     }
 
-    /// The same under the lock.
-    pub(super) fn trim_locked(&self, state: &mut LogState, now: u64, gone: &mut Vec<Kept>) {
+    /// The same under the lock. True if there is more.
+    pub(super) fn trim_locked(&self, state: &mut LogState, now: u64, gone: &mut Vec<Kept>) -> bool {
         let before = gone.len();
-        state.shelf.trim(now, gone);
+        let more = state.shelf.trim(now, MOST_TRIMMED, gone);
         self.keeper.note_gone(&gone[before..], state.shelf.len() == 0, Why::Trimmed);
+        more
     }
 
     /// Takes everything out: it was taken out of the keeper's order.
@@ -148,10 +170,8 @@ impl Log {
     /// Reads up to `most` events with a sequence number from `from` on and before `until`, after what is too old has gone.
     /// Returns them, and where to read on.
     pub(crate) fn read(&self, from: u64, until: u64, most: usize) -> (SmallVec<[(u64, Kept); 8]>, u64) {
-        let now = self.keeper.now();
-        let (mut gone, mut read) = (Vec::new(), SmallVec::new());
-        let mut state = self.state.lock();
-        self.trim_locked(&mut state, now, &mut gone);
+        let mut read = SmallVec::new();
+        let state = self.lock_to_read(self.keeper.now());
         let mut next = until;
         state.shelf.store().read(from, &mut |sequence, kept| {
             if sequence >= until {
@@ -164,8 +184,6 @@ impl Log {
             read.push((sequence, kept.clone()));
             true
         });
-        drop(state);
-        drop_all(gone);
         (read, next)
     }
 

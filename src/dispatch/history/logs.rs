@@ -73,6 +73,8 @@ impl Logs {
     pub(crate) fn follow(&self, slot: &Arc<Slot>, beginning: Beginning) -> Result<(), StartError> {
         let Some(follower) = slot.follower.as_deref() else { return Ok(()) };
         let now = self.keeper.now();
+        // What has become too old goes first, while this has no lock.
+        self.matching(&slot.spec.patterns).iter().for_each(|log| drop(log.lock_to_read(now)));
         let (mut gone, mut unneeded) = (Vec::new(), Vec::new());
         let mut state = self.state.lock();
         if state.closed {
@@ -101,7 +103,7 @@ impl Logs {
             let mut search = Search::new(origin);
             let mut here = loop {
                 let mut here = log.state.lock();
-                log.trim_locked(&mut here, now, &mut gone);
+                while log.trim_locked(&mut here, now, &mut gone) {}
                 if search.look_on(&here) {
                     break here;
                 }
