@@ -76,8 +76,9 @@ impl Place {
     pub(super) fn next(&mut self, shelf: &Shelf, mut lost: impl FnMut(u64, u64)) -> Option<u64> {
         let store = shelf.store();
         let first = store.first();
-        while let Some(sequence) = self.only.pop_front_if(|sequence| *sequence < first) {
+        while let Some(sequence) = self.only.front().copied().filter(|sequence| *sequence < first) {
             lost(sequence, sequence);
+            self.only.pop_front();
         }
         if self.only.is_empty() && self.cursor < first {
             lost(self.cursor, first - 1);
@@ -118,7 +119,9 @@ impl Place {
 
     /// It has read the event of that sequence number, and all before it.
     pub(super) fn advance(&mut self, sequence: u64) {
-        while self.only.pop_front_if(|only| *only <= sequence).is_some() {}
+        while self.only.front().is_some_and(|only| *only <= sequence) {
+            self.only.pop_front();
+        }
         if sequence >= self.cursor {
             self.cursor = sequence + 1;
         }
