@@ -69,7 +69,7 @@ impl Model {
 fn publish(log: &Arc<Log>, number: u64, patience: Patience) -> Receipt {
     let (topic, extras) = (Topic::new("t").expect("a topic"), Box::<Extras>::default());
     let event = Event::build(topic, Stamp::coarse(), PayloadKind::Local, Some(extras), number);
-    keep(log, &event, patience)
+    keep(log, &event.into_any(), patience)
 }
 
 /// An event is published while a follower begins and reads: it gets all, once, and in order.
