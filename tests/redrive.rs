@@ -186,6 +186,10 @@ fn who_has_ended_is_followed_by_the_youngest_of_its_name_and_tenant() {
     third.cancel();
     bus.redrive(&kept(&bus)[0]).expect("the second is there");
     assert_eq!(desk.seen(), [("second", 1)]);
+    // A letter of another bus does not go to whoever has the same number here.
+    let (elsewhere, _) = self::bus();
+    let _stranger = subscribe(&elsewhere, "stranger", "job.*", "stranger");
+    assert_eq!(elsewhere.redrive(&kept(&bus)[0]).map(drop), Err(RedriveError::NoSubscription));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use super::history::History;
 use super::{EventBus, publish};
-use crate::dispatch::{self, DeadLetter, Nested, Receipt, Waits};
+use crate::dispatch::{self, DeadLetter, Nested, Receipt, Slot, Waits};
 use crate::subscribe::Hub;
 use crate::sync::clock::Deadline;
 use crate::sync::coop;
@@ -168,10 +168,18 @@ fn offer(hub: &Hub, letter: &DeadLetter) -> Result<Receipt, RedriveError> {
     if hub.is_closed() {
         return Err(RedriveError::ShutDown);
     }
-    let event = letter.event();
-    let heir = || hub.roster.youngest(letter.subscription_name()?, event.tenant(), event.topic());
-    let slot = hub.roster.open(letter.subscription()).filter(|slot| slot.matches(event.topic().as_str()));
-    let slot = slot.or_else(heir).ok_or(RedriveError::NoSubscription)?;
+    let (event, name) = (letter.event(), letter.subscription_name());
+    // Also of the one that has the letter's number: the letter may be another bus's.
+    let is_it = |slot: &Arc<Slot>| {
+        let spec = &slot.spec;
+        spec.name.as_deref() == name
+            && spec.tenant.as_ref() == event.tenant()
+            && slot.matches(event.topic().as_str())
+            && !slot.is_closed()
+    };
+    let heir = || name.and_then(|_| hub.roster.held().into_iter().rev().find(is_it));
+    let slot = hub.roster.get(letter.subscription()).filter(is_it).or_else(heir);
+    let slot = slot.ok_or(RedriveError::NoSubscription)?;
     let limit = hub.options.inline_depth;
     let nested = slot.is_inline().then(|| Nested::enter(limit).ok_or(RedriveError::TooDeep { limit }));
     Ok(dispatch::redeliver(event, &slot, nested.transpose()?.as_ref(), &hub.hooks))

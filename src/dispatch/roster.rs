@@ -10,7 +10,6 @@ use crate::event::SubscriptionId;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, hash_keys, thread};
 use crate::tenant::Tenant;
-use crate::topic::Topic;
 
 /// All slots of a bus. A slot is held until it is closed and quiet, and known until it is dropped.
 #[derive(Debug, Default)]
@@ -105,21 +104,9 @@ impl Roster {
         slots
     }
 
-    /// The subscription of that number, if it is open.
-    pub(crate) fn open(&self, id: SubscriptionId) -> Option<Arc<Slot>> {
-        let held = self.entries.lock().known.get(&id)?.held.clone();
-        held.filter(|slot| !slot.is_closed())
-    }
-
-    /// The open subscription of that name and tenant which takes events on the topic and was made last.
-    pub(crate) fn youngest(&self, name: &str, tenant: Option<&Tenant>, topic: &Topic) -> Option<Arc<Slot>> {
-        let is_it = |slot: &Arc<Slot>| {
-            let spec = &slot.spec;
-            spec.name.as_deref() == Some(name)
-                && spec.tenant.as_ref() == tenant
-                && slot.matches(topic.as_str())
-        };
-        self.held().into_iter().rev().find(|slot| is_it(slot) && !slot.is_closed())
+    /// The subscription of that number, if it is held.
+    pub(crate) fn get(&self, id: SubscriptionId) -> Option<Arc<Slot>> {
+        self.entries.lock().known.get(&id)?.held.clone()
     }
 
     /// The account of the whole bus, those subscriptions included that are gone.
