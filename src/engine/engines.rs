@@ -123,13 +123,28 @@ impl Engines {
         by(&self.router.load_full()) | coming.map_or(0, |coming| by(&coming))
     }
 
-    /// How the queue of a subscription to these patterns is.
-    pub(crate) fn queue_terms(&self, tenant: Option<&Tenant>, patterns: &[TopicPattern]) -> QueueTerms {
+    /// The engines of which one of these patterns matches topics, by the rules that hold now.
+    fn reached_now(
+        &self,
+        tenant: Option<&Tenant>,
+        patterns: &[TopicPattern],
+    ) -> impl Iterator<Item = &EngineSeat> {
         let router = self.router.load_full();
         let reached =
             patterns.iter().fold(0, |reached, pattern| reached | router.reached_by(tenant, pattern));
-        let seats = self.seats.iter().enumerate().filter(|(number, _)| reached & (1 << number) != 0);
-        seats.fold(QueueTerms::default(), |terms, (_, seat)| terms.and(seat.terms))
+        let seats = self.seats.iter().enumerate();
+        seats.filter(move |(number, _)| reached & (1 << number) != 0).map(|(_, seat)| seat)
+    }
+
+    /// How the queue of a subscription to these patterns is.
+    pub(crate) fn queue_terms(&self, tenant: Option<&Tenant>, patterns: &[TopicPattern]) -> QueueTerms {
+        let seats = self.reached_now(tenant, patterns);
+        seats.fold(QueueTerms::default(), |terms, seat| terms.and(seat.terms))
+    }
+
+    /// Says whether a memory engine has topics that one of these patterns matches.
+    pub(crate) fn reach_memory(&self, tenant: Option<&Tenant>, patterns: &[TopicPattern]) -> bool {
+        self.reached_now(tenant, patterns).any(|seat| seat.transport.is_none())
     }
 
     /// The transports among the engines that a subscription reaches, and whether the memory engine is one.

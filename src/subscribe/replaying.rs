@@ -38,6 +38,11 @@ pub(super) fn follower(
     if start == Start::Now || !keeper.is_some_and(|keeper| keeper.reach(patterns)) {
         return Ok(None);
     }
+    let (engines, tenant) = (realm.hub.engines.as_ref(), realm.table.tenant());
+    if engines.is_some_and(|engines| !engines.reach_memory(tenant, patterns)) {
+        // Nothing is kept here of what other engines carry: they say themselves whether they can.
+        return Ok(None);
+    }
     let what = match kind {
         SubscriptionKind::Inline => "a handler in the publishers' threads has no order of its own",
         _ if grouped => "members of a group share one position",

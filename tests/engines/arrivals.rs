@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use trolleybus::engine::{Capabilities, Encoded, EngineState, Envelope, Groups, Scope, StartKinds};
-use trolleybus::{DeliveryMode, DropReason, EventBus, HandlerError, Observer, Start, SubscribeError, Topic};
+use trolleybus::{
+    DeliveryMode, DropReason, EventBus, HandlerError, Observer, Retention, Start, SubscribeError, Topic,
+};
 
 use crate::eventually::eventually;
 use crate::faulty_engine::{Call, Does, Plan, Remote, block_on};
@@ -284,6 +286,29 @@ fn what_an_engine_cannot_do_is_refused_at_the_subscription() {
     assert!(matches!(subscribe("far.a", Start::LastN(3)), Err(SubscribeError::Engine { .. })));
     // The memory engine keeps no history, and this reaches it, too.
     assert!(matches!(subscribe("*", Start::Beginning), Err(SubscribeError::NoHistory)));
+}
+
+/// A rule of retention may be about all topics; what another engine carries is that engine's to keep.
+#[test]
+fn what_is_kept_here_says_nothing_of_what_an_engine_keeps() {
+    let _watchdog = watchdog("what an engine keeps");
+    let plan = Plan { capabilities: Capabilities::new().starts(StartKinds::Beginning), ..Plan::default() };
+    let remote = Remote::new(plan);
+    let builder = EventBus::builder().engine("far", remote.engine()).route("far", ["far.*"]);
+    let bus = builder.retain(["*"], Retention::new()).start().wait().expect("it starts");
+    bus.publish("near.a", 1_u32).expect("open");
+    let subscribe = |pattern: &str, start| bus.subscribe::<u32>(pattern).from(start);
+    let inline = subscribe("far.a", Start::Beginning).handle_inline(|_| ()).expect("the engine can");
+    let refused = subscribe("far.a", Start::Sequence(7)).receiver();
+    assert!(matches!(refused, Err(SubscribeError::Engine { .. })), "{refused:?}");
+    let mut all = subscribe("*", Start::Beginning).receiver().expect("both can");
+    let near = all.try_recv().expect("what was kept");
+    assert_eq!((*near, near.sequence()), (1, Some(1)));
+    let handover = remote.arrive(envelope("far.a", 2), Scope::Everyone);
+    let far = all.recv_timeout(PATIENCE).expect("what the engine brings");
+    assert!(block_on(handover).expect("offered").is_kept());
+    assert_eq!((*far, far.sequence(), inline.stats().delivered), (2, None, 1));
+    assert_eq!(bus.history("*").expect("a rule is about it").iter().count(), 1);
 }
 
 #[test]
